@@ -1,0 +1,84 @@
+"""Feature extractors by name: the residual networks for small images, and all of timm's.
+
+He et al., "Deep residual learning", CVPR 2016, section 4.2: three groups of n blocks with 16, 32
+and 64 channels, depth 6n + 2, shortcuts without parameters ("option A").
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cilkit.errors import unknown
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions beside a shortcut; `stride` 2 halves the image, channels may grow."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        """Build a block of `inputs` -> `outputs` channels."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.stride, self.new_channels = stride, outputs - inputs
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
+        shortcut = images[:, :, :: self.stride, :: self.stride]
+        if self.new_channels:  # new channels start as zeros
+            shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        hidden = F.relu(self.norm1(self.conv1(images)))
+        return F.relu(self.norm2(self.conv2(hidden)) + shortcut)
+
+
+class ResNet(nn.Module):
+    """A residual network for small images; its features are not negative."""
+
+    def __init__(self, depth: int, channels: int = 3) -> None:
+        """Build a network of `depth` = 6n + 2 layers for images of `channels` colours."""
+        super().__init__()
+        blocks = (depth - 2) // 6
+        self.conv = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(16)
+        widths = [16] * blocks + [32] * blocks + [64] * blocks
+        self.blocks = nn.Sequential(
+            *(Block(a, b, stride=b // a) for a, b in zip([16, *widths], widths, strict=False))
+        )
+        self.num_features = 64
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, channels, H, W) -> features (B, 64)."""
+        maps: Tensor = self.blocks(F.relu(self.norm(self.conv(images))))
+        return maps.mean((2, 3))
+
+
+BACKBONES: dict[str, Callable[[int], nn.Module]] = {
+    f"resnet{depth}": lambda channels, depth=depth: ResNet(depth, channels)  # type: ignore[misc]
+    for depth in (8, 20, 32, 44, 56, 110)
+}
+
+
+def build_backbone(name: str, channels: int) -> nn.Module:
+    """Return the network `name`, new and untrained: images (B, channels, H, W) -> features (B, D)."""
+    if name in BACKBONES:
+        return BACKBONES[name](channels)
+    import timm  # takes a second
+
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name[:6]}*")[:5] if name else []
+        raise unknown("backbone", name, [*BACKBONES, *near, "any other of timm.list_models()"])
+    backbone: nn.Module = timm.create_model(name, num_classes=0, in_chans=channels)
+    return backbone
+
+
+def feature_size(backbone: nn.Module, channels: int, height: int, width: int) -> int:
+    """Return how many features the network makes of one image."""
+    backbone.eval()
+    with torch.no_grad():
+        return int(backbone(torch.zeros(1, channels, height, width)).shape[1])

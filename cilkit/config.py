@@ -1,0 +1,149 @@
+"""Every choice of one experiment, in one frozen place; each comment is also the option's help."""
+
+import dataclasses
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from cilkit.errors import InputError
+
+# What may differ between a run and its resumption: where it runs, not what it computes.
+MACHINE_SETTINGS = frozenset({"data_path", "download", "device", "threads", "workers"})
+
+
+class Plan(NamedTuple):
+    """How one stage is trained: epochs, learning rate and weight decay."""
+
+    epochs: int
+    lr: float
+    weight_decay: float
+    milestones: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of an experiment; the defaults are the `digits` preset's protocol.
+
+    Raises `InputError` when a number is absurd. Names of methods, data sets, backbones and
+    augmentations are checked where they are looked up, by `build`.
+    """
+
+    method: str = "wa"  # finetune, lwf, replay, replay-kd, wa or joint
+    seed: int = 0  # weights, order of the images, augmentation
+
+    dataset: str = "digits"  # digits or cifar100
+    data_path: Path = Path("data")  # the folder that holds the data set's files
+    download: bool = False  # fetch the data set when data_path lacks it
+    base: int = 0  # classes of the first stage; 0: as many as in every other stage
+    increment: int = 2  # classes of each further stage
+    # the order in which classes come: natural, a seed (1993 is the field's), or a list
+    class_order: Literal["natural"] | int | tuple[int, ...] = "natural"
+    augment: str = "crop"  # none, crop, crop-flip, paper (crop, flip, brightness) or timm
+    padding: int = 1  # random crops may shift an image by so many pixels
+    auto_augment: str = "rand-m9-mstd0.5-mmax9-inc1"  # timm's policy, where augment is timm
+    color_jitter: float = 0.0  # timm's, where augment is timm and auto_augment is empty
+    random_erasing: float = 0.0  # timm's probability of erasing, where augment is timm
+
+    backbone: str = "resnet8"  # resnet8, 20, 32, 44, 56, 110, or any name that timm knows
+    head_bias: bool = False  # give the classifier a bias
+
+    budget: int = 2000  # exemplars kept
+    budget_per: Literal["total", "class"] = "total"  # what the budget counts
+    selection: Literal["herding", "random"] = "herding"  # how exemplars are chosen
+    herd_on: Literal["normalised", "raw"] = "normalised"  # the features that herding sees
+
+    temperature: float = 2.0  # softens teacher and student before they are compared
+    kd_weight: Literal["dynamic"] | float = "dynamic"  # lambda; dynamic: n_old / n_seen
+    kd_mix: Literal["convex", "additive"] = "convex"  # (1-lambda) CE + lambda KD, or CE + lambda KD
+    kd_t_squared: bool = False  # multiply the distillation loss by temperature^2
+    label_smoothing: float = 0.0  # of the cross-entropy
+
+    align_bias: bool = False  # gamma scales the new classes' bias too
+    clip_weights: bool = False  # clip the classifier's weights at zero after each step
+
+    epochs: int = 20  # of every stage
+    base_epochs: int | None = None  # of the first stage, if it differs
+    batch_size: int = 128  # images per step, over all processes together
+    lr: float = 0.1  # learning rate at its highest
+    base_lr: float | None = None  # of the first stage, if it differs
+    weight_decay: float = 5e-4
+    base_weight_decay: float | None = None  # of the first stage, if it differs
+    momentum: float = 0.9
+    nesterov: bool = False
+    schedule: Literal["cosine", "step"] = "cosine"  # how the learning rate falls
+    milestones: tuple[int, ...] = ()  # epochs at which the step schedule divides it by ten
+    base_milestones: tuple[int, ...] | None = None  # of the first stage, if they differ
+    warmup: int = 0  # epochs in which the learning rate rises to its highest
+
+    device: str = "auto"  # auto, cpu, cuda or cuda:N
+    bf16: bool = False  # compute in bfloat16 where it is safe
+    channels_last: bool = False  # keep images as NHWC in memory
+    compile: bool = False  # compile the backbone (a minute at first)
+    threads: int | None = None  # CPU threads of a process; None: torch decides
+    workers: int = 0  # processes that prepare images one by one, where augment is timm
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, before anything starts."""
+        for field, kind in typing.get_type_hints(type(self)).items():
+            if typing.get_origin(kind) is Literal and getattr(self, field) not in typing.get_args(kind):
+                allowed = ", ".join(typing.get_args(kind))
+                raise InputError(f"{field} is {getattr(self, field)!r}; it must be one of: {allowed}")
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if isinstance(value, int | float) and not low <= value <= high:
+                raise InputError(f"{name} is {value}; it must lie between {low:g} and {high:g}")
+        if isinstance(self.kd_weight, str) and self.kd_weight != "dynamic":
+            raise InputError(f"kd_weight is {self.kd_weight!r}; it must be 'dynamic' or a number")
+        if self.schedule == "step" and not self.milestones:
+            raise InputError("schedule is 'step' but milestones is empty; give epochs, such as 60 100 140")
+        if self.nesterov and self.momentum == 0:
+            raise InputError("nesterov needs a momentum above 0")
+
+    def plan(self, stage: int) -> Plan:
+        """Return how stage `stage` is trained; the first one may have settings of its own."""
+
+        def choose(base: Any, other: Any) -> Any:
+            return base if stage == 0 and base is not None else other
+
+        return Plan(
+            epochs=choose(self.base_epochs, self.epochs),
+            lr=choose(self.base_lr, self.lr),
+            weight_decay=choose(self.base_weight_decay, self.weight_decay),
+            milestones=choose(self.base_milestones, self.milestones),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON knows them."""
+        values = dataclasses.asdict(self) | {"data_path": str(self.data_path)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def science(self) -> dict[str, Any]:
+        """Return the settings that decide a result: all but the machine's."""
+        return {k: v for k, v in self.as_dict().items() if k not in MACHINE_SETTINGS}
+
+
+# The lowest and the highest number that makes sense, both allowed.
+LIMITS: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**32 - 1),
+    "base": (0, 1e6),
+    "increment": (1, 1e6),
+    "padding": (0, 256),
+    "color_jitter": (0, 1),
+    "random_erasing": (0, 1),
+    "budget": (1, 1e9),
+    "temperature": (1e-3, 1e3),
+    "kd_weight": (0, 1e3),
+    "label_smoothing": (0, 0.999),
+    "epochs": (1, 1e5),
+    "base_epochs": (1, 1e5),
+    "batch_size": (1, 1e6),
+    "lr": (1e-12, 1e3),
+    "base_lr": (1e-12, 1e3),
+    "weight_decay": (0, 10),
+    "base_weight_decay": (0, 10),
+    "momentum": (0, 0.9999),
+    "warmup": (0, 1e5),
+    "threads": (1, 4096),
+    "workers": (0, 1024),
+}

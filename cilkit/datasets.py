@@ -1,0 +1,91 @@
+"""The data sets by name; each loads whole into memory as uint8 pixels. Chapter 8."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cilkit.config import Config
+from cilkit.data import DataSet, Samples
+from cilkit.errors import InputError, lookup
+
+
+def build_dataset(config: Config) -> DataSet:
+    """Load the data set that `config` names."""
+    return lookup("data set", config.dataset, DATASETS)(config)
+
+
+def digits(config: Config) -> DataSet:
+    """Load scikit-learn's handwritten digits: 1797 grey images of 8x8, a quarter of them for tests.
+
+    They ship with scikit-learn. The split is stratified and always the same.
+    """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    bunch = load_digits()
+    rows = np.arange(len(bunch.target))
+    train, test = train_test_split(rows, test_size=0.25, stratify=bunch.target, random_state=0)
+    images = torch.from_numpy(bunch.images * (255 / 16)).round().byte().unsqueeze(1)
+    labels = torch.from_numpy(bunch.target)
+    names = tuple(str(name) for name in bunch.target_names)
+    return image_set(
+        "digits", Samples.of(images[train], labels[train]), Samples.of(images[test], labels[test]), names
+    )
+
+
+def cifar100(config: Config) -> DataSet:
+    """Load CIFAR-100 (Krizhevsky 2009): 50,000 + 10,000 colour images of 32x32, 100 classes."""
+    from torchvision.datasets import CIFAR100
+
+    def load(train: bool) -> CIFAR100:
+        try:
+            return CIFAR100(config.data_path, train=train, download=config.download)
+        except (RuntimeError, OSError) as error:  # torchvision says no more than "not found or corrupted"
+            raise InputError(missing_cifar100(config.data_path, str(error))) from error
+
+    train, test = load(train=True), load(train=False)
+    return image_set("cifar100", samples_of(train), samples_of(test), tuple(train.classes))
+
+
+def missing_cifar100(folder: Path, reason: str) -> str:
+    """Say what to put where."""
+    return (
+        f"no CIFAR-100 in {str(folder)!r} ({reason.splitlines()[0].rstrip('.')}): put the folder "
+        f"'cifar-100-python' with its files train, test and meta there, name another folder with "
+        f"--data-path, or let --download fetch it (162 MB)"
+    )
+
+
+def samples_of(split: "object") -> Samples:
+    """Return a torchvision split, whose `data` is (N, H, W, C), as samples."""
+    data: NDArray[np.uint8] = getattr(split, "data")  # noqa: B009 - torchvision declares no types
+    images = torch.from_numpy(data).permute(0, 3, 1, 2).contiguous()
+    return Samples.of(images, torch.tensor(getattr(split, "targets")))  # noqa: B009
+
+
+def image_set(name: str, train: Samples, test: Samples, class_names: tuple[str, ...]) -> DataSet:
+    """Complete a data set with the statistics of its own training images."""
+    mean, std = statistics(train.images())
+    return DataSet(name, train, test, class_names, mean, std)
+
+
+def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return each channel's mean and standard deviation, of pixels in [0, 1]: (N, C, H, W) uint8.
+
+    Counted from the 256 values a pixel can have, so exact and without a float copy of the images.
+    """
+    values = torch.arange(256, dtype=torch.float64) / 255
+    means, stds = [], []
+    for channel in images.unbind(1):
+        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
+        mean = (share * values).sum()
+        means.append(float(mean))
+        stds.append(float((share * (values - mean).square()).sum().sqrt()))
+    return tuple(means), tuple(stds)
+
+
+DATASETS: dict[str, Callable[[Config], DataSet]] = {"digits": digits, "cifar100": cifar100}

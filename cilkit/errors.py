@@ -1,0 +1,26 @@
+"""The one kind of error that is the user's to mend: shown as a sentence, without a traceback."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class InputError(ValueError):
+    """Something that was asked for cannot be done; the message says what is wrong and what is allowed."""
+
+
+def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:
+    """Return what a registry holds under `name`, or refuse the name."""
+    if name not in registry:
+        raise unknown(kind, name, registry)
+    return registry[name]
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """Return the error for a name that no registry holds: it lists the known ones and the nearest."""
+    known = list(known)
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return InputError(f"unknown {kind} {name!r}; known: {', '.join(known)}{hint}")

@@ -1,0 +1,56 @@
+"""What a model makes of samples that it is not trained on: features and predictions.
+
+In evaluation mode, without augmentation, without gradients. The work is cut into the same chunks
+whatever the number of processes, so that the results are the same to the last bit.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cilkit.data import Samples
+from cilkit.distributed import gather, rank, world_size
+from cilkit.model import CilModel
+
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model said of each sample, and how sure it was."""
+
+    labels: Tensor  # (N,) the truth
+    predicted: Tensor  # (N,)
+    confidence: Tensor  # (N,) probability of the predicted class
+
+
+def features_of(model: CilModel, samples: Samples) -> Tensor:
+    """Return the features of all samples, (N, D) on the CPU, in every process."""
+    return in_chunks(model, samples, model.features)
+
+
+def predict(model: CilModel, samples: Samples) -> Predictions:
+    """Return the predictions for all samples, each exactly once, in every process."""
+
+    def best(images: Tensor) -> Tensor:
+        confidence, predicted = model(images).softmax(1).max(1)
+        return torch.stack([predicted.double(), confidence.double()], dim=1)
+
+    predicted, confidence = in_chunks(model, samples, best).unbind(1)
+    return Predictions(samples.labels, predicted.long(), confidence.float())
+
+
+@torch.no_grad()
+def in_chunks(model: CilModel, samples: Samples, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply `function` to all images, (B, C, H, W) -> (B, K), shared out; return (N, K)."""
+    was_training = model.training
+    model.eval()
+    chunks = torch.arange(len(samples)).split(CHUNK)
+    shares = torch.arange(len(chunks)).tensor_split(world_size())
+    lengths = [sum(len(chunks[c]) for c in share) for share in shares]
+    mine = [chunks[c] for c in shares[rank()]] or [torch.arange(0)]  # no chunk left: no images
+    rows = [function(samples.take(chunk).images().to(model.device)) for chunk in mine]
+    model.train(was_training)
+    return gather(torch.cat(rows), lengths).cpu()

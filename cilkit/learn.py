@@ -1,0 +1,58 @@
+"""The loop: `for record in learn(learner, scenario): ...`. Chapter 6."""
+
+from collections.abc import Iterable, Iterator
+
+from torch import nn
+
+from cilkit.data import Scenario
+from cilkit.distributed import average_buffers, parallel, seed_all
+from cilkit.evaluation import examine
+from cilkit.learner import Learner
+from cilkit.loader import Batch, Loader
+from cilkit.records import EpochRecord, Means, Record, StageRecord
+from cilkit.schedule import learning_rate
+
+
+def learn(learner: Learner, scenario: Scenario) -> Iterator[Record]:
+    """Teach `learner` the stages it has not finished, yielding what happens as it happens.
+
+    Nothing happens until someone asks for the next record. All state is the learner's: one that
+    comes from a checkpoint goes on where it stood.
+    """
+    config = learner.config
+    for stage in scenario.stages[learner.stage :]:
+        seed_all(config.seed, stage.index)  # new prototypes start alike in every process
+        loader = Loader(learner.begin(stage), scenario.dataset, config, learner.model.device)
+        learner.start_optimizer()
+        model, plan = parallel(learner.model), config.plan(stage.index)
+        for epoch in range(learner.epoch, plan.epochs):
+            lr = learning_rate(config, plan, epoch)
+            losses, accuracy = train_epoch(model, learner, loader.epoch(stage.index, epoch), lr)
+            learner.epoch = epoch + 1
+            norms = learner.model.classifier.norms()
+            yield EpochRecord(stage.index, epoch + 1, plan.epochs, lr, losses, accuracy, norms)
+        before = examine(learner.model, stage)
+        facts = learner.end(stage)
+        learner.finish_stage()
+        after, n_exemplars = examine(learner.model, stage), len(learner.memory)
+        yield StageRecord(stage.index, stage.n_old, stage.n_seen, before, after, n_exemplars, facts)
+
+
+def train_epoch(
+    model: nn.Module, learner: Learner, batches: Iterable[Batch], lr: float
+) -> tuple[dict[str, float], float]:
+    """Make one pass over the batches; return the mean of each loss, and the accuracy in percent."""
+    learner.set_lr(lr)
+    model.train()
+    means = Means()
+    for images, labels, share in batches:
+        logits = model(images)
+        losses = learner.losses(images, logits, labels)
+        learner.optimizer.zero_grad()
+        (share * sum(losses.values())).backward()
+        learner.optimizer.step()
+        hits = (logits.argmax(1) == labels).float().mean()
+        means.add(len(labels), losses | {"accuracy": 100 * hits})
+    average_buffers(learner.model)
+    losses_and_accuracy = means.over_processes()
+    return losses_and_accuracy, losses_and_accuracy.pop("accuracy")

@@ -1,0 +1,93 @@
+"""The memory: a few exemplars of each class, within a budget that is never exceeded. Chapter 3."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cilkit.config import Config
+from cilkit.data import Samples
+from cilkit.distributed import seed_for
+from cilkit.errors import InputError
+from cilkit.functional import herd
+
+
+class Memory:
+    """Exemplars by class, best first: when a class's share shrinks, its first ones stay."""
+
+    def __init__(self, config: Config) -> None:
+        """Start empty; `config` says how many to keep and how to choose them."""
+        self.config = config
+        self.by_class: list[Samples] = []
+
+    def __len__(self) -> int:
+        """Return how many exemplars are kept."""
+        return sum(len(samples) for samples in self.by_class)
+
+    @property
+    def exemplars(self) -> Samples:
+        """Return all exemplars, class after class."""
+        if not self.by_class:
+            return Samples.of(torch.empty(0), torch.empty(0))
+        images = torch.cat([samples.images() for samples in self.by_class])
+        return Samples.of(images, torch.cat([samples.labels for samples in self.by_class]))
+
+    def share(self, n_seen: int) -> int:
+        """Return how many exemplars a class may keep when `n_seen` classes are known."""
+        if self.config.budget_per == "class":
+            return self.config.budget
+        return self.config.budget // n_seen
+
+    def add(self, new: Samples, features: Tensor, n_seen: int) -> None:
+        """Choose exemplars of the new classes by their features, (N, D), and shrink the old ones'."""
+        share, choose = self.share(n_seen), SELECTIONS[self.config.selection]
+        kept = [samples.take(torch.arange(min(share, len(samples)))) for samples in self.by_class]
+        if self.config.herd_on == "normalised":
+            features = F.normalize(features, dim=1)
+        for label in new.labels.unique(sorted=True).tolist():
+            positions = (new.labels == label).nonzero().flatten()
+            seed = seed_for(self.config.seed, label)
+            chosen = positions[choose(features[positions], share, seed)]
+            kept.append(detached(new.take(chosen)))
+        self.by_class = kept
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that a checkpoint must hold."""
+        return {"images": self.exemplars.store, "labels": self.exemplars.labels}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take the exemplars of a checkpoint."""
+        samples = Samples.of(state["images"], state["labels"])
+        known = samples.labels.unique(sorted=True)
+        self.by_class = [samples.take((samples.labels == label).nonzero().flatten()) for label in known]
+
+
+def detached(samples: Samples) -> Samples:
+    """Return a copy that keeps its own pixels, so that the stage's other images can go."""
+    return Samples.of(samples.images().cpu(), samples.labels)
+
+
+def choose_by_herding(features: Tensor, m: int, seed: int) -> Tensor:
+    """Choose by iCaRL's Algorithm 4."""
+    return herd(features, m)
+
+
+def choose_at_random(features: Tensor, m: int, seed: int) -> Tensor:
+    """Choose without looking; the same choice in every process."""
+    return torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))[:m]
+
+
+SELECTIONS: dict[str, Callable[[Tensor, int, int], Tensor]] = {
+    "herding": choose_by_herding,
+    "random": choose_at_random,
+}
+
+
+def check_budget(config: Config, n_classes: int) -> None:
+    """Refuse a budget that leaves a class without an exemplar."""
+    if config.budget_per == "total" and config.budget < n_classes:
+        raise InputError(
+            f"budget is {config.budget} exemplars in total, too few for {n_classes} classes; "
+            f"give at least {n_classes}, or --budget-per class"
+        )

@@ -1,0 +1,17 @@
+"""The methods by name: a new one is a file of its own and a line here."""
+
+from cilkit.learner import Learner
+from cilkit.methods.joint import Joint
+from cilkit.methods.lwf import LwF
+from cilkit.methods.replay import Replay
+from cilkit.methods.replay_kd import ReplayKD
+from cilkit.methods.wa import WA
+
+METHODS: dict[str, type[Learner]] = {
+    "finetune": Learner,
+    "lwf": LwF,
+    "replay": Replay,
+    "replay-kd": ReplayKD,
+    "wa": WA,
+    "joint": Joint,
+}

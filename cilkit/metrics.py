@@ -1,0 +1,130 @@
+"""What a run's numbers mean; all are percent. Chapter 7.
+
+The accuracy matrix R has a row for each stage i after which the model was tested, and a column for
+each stage j whose classes were tested: R[i, j] is the accuracy on the classes of stage j after
+stage i, where all classes seen so far compete; it is NaN for j > i. n_j classes came with stage j.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cilkit.inference import Predictions
+from cilkit.records import Record, StageRecord, stage_records
+
+Matrix = NDArray[np.float64]
+
+
+def confusion_matrix(predictions: Predictions, n_classes: int) -> list[list[int]]:
+    """Return how many samples of each true class (row) were taken for each class (column)."""
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+    matrix = multiclass_confusion_matrix(predictions.predicted, predictions.labels, n_classes)
+    rows: list[list[int]] = matrix.tolist()
+    return rows
+
+
+def calibration_error(predictions: Predictions, bins: int = 15) -> float:
+    """Return the expected calibration error: how far confidence is from accuracy, on average.
+
+    Guo et al., "On calibration of modern neural networks", ICML 2017, Eq. 3: over bins of equal
+    width, sum_b |B_b| / N * |accuracy(B_b) - confidence(B_b)|.
+    """
+    from torchmetrics.functional.classification import binary_calibration_error
+
+    right = (predictions.predicted == predictions.labels).long()
+    confidence = predictions.confidence.clamp(0, 1)
+    return 100 * float(binary_calibration_error(confidence, right, n_bins=bins, norm="l1"))
+
+
+def accuracy(confusion: ArrayLike, classes: slice = slice(None)) -> float:
+    """Return the accuracy on these true classes: the mean of each class's own.
+
+    Where all classes have as many test images, it is the share of right answers.
+    """
+    counts = np.asarray(confusion, dtype=np.float64)
+    images, hits = counts.sum(axis=1)[classes], np.diag(counts)[classes]
+    tested = images > 0
+    return float(100 * np.mean(hits[tested] / images[tested])) if tested.any() else float("nan")
+
+
+def stage_accuracy(record: StageRecord) -> float:
+    """Return A_i, the accuracy over all classes seen so far: sum_j n_j R[i, j] / sum_j n_j."""
+    return accuracy(record.after.confusion)
+
+
+def old_and_new_accuracy(record: StageRecord) -> tuple[float, float]:
+    """Return the accuracy on the old classes (NaN in the first stage) and on the new ones."""
+    old, new = slice(0, record.n_old), slice(record.n_old, record.n_seen)
+    return accuracy(record.after.confusion, old), accuracy(record.after.confusion, new)
+
+
+def new_class_share(record: StageRecord) -> float:
+    """Return how much of all predictions falls on the new classes; fair is their share of images."""
+    counts = np.asarray(record.after.confusion)
+    return float(100 * counts[:, record.n_old :].sum() / counts.sum())
+
+
+def accuracy_matrix(records: Sequence[Record]) -> Matrix:
+    """Return R from a run's stage records, which have one row each."""
+    stages = stage_records(records)
+    matrix = np.full((len(stages), len(stages)), np.nan)
+    for i, record in enumerate(stages):
+        for j, learned in enumerate(stages[: i + 1]):
+            matrix[i, j] = accuracy(record.after.confusion, slice(learned.n_old, learned.n_seen))
+    return matrix
+
+
+def average_incremental_accuracy(accuracies: Sequence[float], with_first: bool = True) -> float:
+    """Return the mean of A_i over the stages.
+
+    iCaRL (Rebuffi et al., CVPR 2017, section 4). PyCIL counts the first stage; iCaRL, BiC and WA do
+    not, since nothing can be forgotten in it: say which one a number is.
+    """
+    counted = accuracies if with_first else accuracies[1:]
+    return float(np.mean(counted)) if len(counted) else float("nan")
+
+
+def forgetting(matrix: Matrix) -> float:
+    """Return how much of each earlier stage's best accuracy is lost at the end, on average.
+
+    Chaudhry et al., "Riemannian walk", ECCV 2018, Eq. 3: the mean over j < T of
+    max_{j <= l < T} R[l, j] - R[T, j], T being the last stage; negative when accuracy rose.
+    """
+    earlier = len(matrix) - 1
+    if earlier < 1:
+        return float("nan")
+    return float(np.mean([matrix[j:-1, j].max() - matrix[-1, j] for j in range(earlier)]))
+
+
+def backward_transfer(matrix: Matrix) -> float:
+    """Return what later stages did to each stage's first accuracy, on average.
+
+    Lopez-Paz and Ranzato, "Gradient episodic memory", NIPS 2017: the mean over j < T of
+    R[T, j] - R[j, j]; negative when stages are forgotten. Díaz-Rodríguez et al. (2018) average over
+    all rows below the diagonal instead.
+    """
+    earlier = len(matrix) - 1
+    if earlier < 1:
+        return float("nan")
+    return float(np.mean(matrix[-1, :earlier] - np.diag(matrix)[:earlier]))
+
+
+def summary(records: Sequence[Record]) -> dict[str, float]:
+    """Return the numbers of one finished run, by the names that tables use."""
+    accuracies = [stage_accuracy(record) for record in stage_records(records)]
+    matrix = accuracy_matrix(records)
+    old, new = old_and_new_accuracy(stage_records(records)[-1])
+    return {
+        "last": accuracies[-1],
+        "average": average_incremental_accuracy(accuracies),
+        "average_without_first": average_incremental_accuracy(accuracies, with_first=False),
+        "forgetting": forgetting(matrix),
+        "backward_transfer": backward_transfer(matrix),
+        "old": old,
+        "new": new,
+        "new_share": new_class_share(stage_records(records)[-1]),
+        "calibration_error": stage_records(records)[-1].after.calibration_error,
+    }
+

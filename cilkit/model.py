@@ -1,0 +1,143 @@
+"""The model: a backbone that makes features, and a classifier that grows with the classes."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+
+class Normalise(nn.Module):
+    """Turn pixels into numbers around 0, with the mean and deviation of each channel."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take the statistics of the data set in use, of pixels in [0, 1]."""
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (B, C, H, W) -> float; float images are taken as they are (timm's are done)."""
+        if images.is_floating_point():
+            return images
+        normalised: Tensor = (images / 255 - self.mean) / self.std
+        return normalised
+
+
+class CilClassifier(nn.Module):
+    """A linear classifier that grows: one small head per stage, their logits side by side.
+
+    Row c of `weight` is the prototype of class c: its logit is the product with the features.
+    """
+
+    def __init__(self, num_features: int, bias: bool = False) -> None:
+        """Build a classifier of no classes yet."""
+        super().__init__()
+        self.num_features, self.has_bias = num_features, bias
+        self.heads = nn.ModuleList()
+
+    @property
+    def n_classes(self) -> int:
+        """Return how many classes it knows."""
+        return sum(self.head_sizes)
+
+    @property
+    def head_sizes(self) -> list[int]:
+        """Return how many classes each stage brought."""
+        return [len(head.weight) for head in self.heads]  # type: ignore[arg-type]
+
+    @property
+    def weight(self) -> Tensor:
+        """Return the prototypes of all classes, (n_classes, num_features)."""
+        return torch.cat([head.weight for head in self.heads])  # type: ignore[misc]
+
+    def grow_to(self, n_classes: int) -> None:
+        """Add a head for the classes that are missing; the rest stays untouched."""
+        missing = n_classes - self.n_classes
+        if missing > 0:
+            like = next(self.heads.parameters(), torch.empty(0))
+            head = nn.Linear(self.num_features, missing, bias=self.has_bias)
+            self.heads.append(head.to(like.device))
+
+    @torch.no_grad()
+    def scale_newest(self, gamma: float, bias: bool = False) -> None:
+        """Multiply the newest head's prototypes by `gamma`, and its bias too if asked."""
+        if not 0 < gamma < float("inf"):
+            raise ArithmeticError(f"gamma is {gamma}: prototypes of length 0 or infinity cannot be aligned")
+        newest = self.heads[-1]
+        for parameter in newest.parameters() if bias else [newest.weight]:
+            parameter.mul_(gamma)  # type: ignore[operator]
+
+    @torch.no_grad()
+    def clip(self) -> None:
+        """Set negative weights to zero, as WA's reference implementation does after each step."""
+        for head in self.heads:
+            head.weight.clamp_(min=0)  # type: ignore[operator, union-attr]
+
+    def norms(self) -> list[float]:
+        """Return the length of each class's prototype."""
+        return [round(norm, 5) for norm in self.weight.detach().norm(dim=1).tolist()]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, num_features) -> logits (B, n_classes)."""
+        return torch.cat([head(features) for head in self.heads], dim=1)
+
+
+class CilModel(nn.Module):
+    """Pixels to logits, in one module that also knows its number format."""
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        classifier: CilClassifier,
+        normalise: nn.Module,
+        *,
+        bf16: bool = False,
+        channels_last: bool = False,
+    ) -> None:
+        """Join the parts; `bf16` and `channels_last` make it faster where the hardware helps."""
+        super().__init__()
+        self.normalise, self.backbone, self.classifier = normalise, backbone, classifier
+        self.bf16 = bf16
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.backbone.to(memory_format=self.layout)  # type: ignore[call-overload]
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the weights are."""
+        return next(self.parameters()).device
+
+    def grow_to(self, n_classes: int) -> None:
+        """Make room for the classes seen so far; nothing happens if there is room."""
+        self.classifier.grow_to(n_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) -> what the backbone sees in them, (B, num_features)."""
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
+            inputs = self.normalise(images).contiguous(memory_format=self.layout)
+            features: Tensor = self.backbone(inputs)
+        return features.float()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) -> logits (B, n_classes), in float32."""
+        logits: Tensor = self.classifier(self.features(images))
+        return logits
+
+    def freeze(self, *parts: str) -> Self:
+        """Stop training the parts named, "backbone" or "classifier"; without a name, both."""
+        for part in parts or ("backbone", "classifier"):
+            self.get_submodule(part).requires_grad_(False)
+        return self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training; parts that are frozen keep their statistics too."""
+        super().train(mode)
+        for part in (self.backbone, self.classifier):
+            if not any(parameter.requires_grad for parameter in part.parameters()):
+                part.eval()
+        return self
+
+    def frozen_copy(self) -> "CilModel":
+        """Return a copy that never changes and asks for no gradients: the next stage's teacher."""
+        return deepcopy(self).freeze()

@@ -1,0 +1,64 @@
+"""What a result was made with: settings, versions, commit, machine."""
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cilkit.config import Config
+from cilkit.data import Scenario
+from cilkit.distributed import world_size
+from cilkit.records import RunRecord
+
+PACKAGES = ("cilkit", "torch", "torchvision", "timm", "continuum", "numpy", "scikit-learn", "pillow")
+
+
+def describe(config: Config, scenario: Scenario) -> RunRecord:
+    """Return the first record of a run."""
+    return RunRecord(
+        config=config.as_dict(),
+        class_order=list(scenario.class_order),
+        class_names=list(scenario.class_names),
+        classes_per_stage=list(scenario.classes_per_stage),
+        versions=versions(),
+        machine=machine(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that computes, and the commit of this package's sources."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # cilkit itself may run from its sources, not installed
+            found[package] = "not installed"
+    return found | {"commit": commit()}
+
+
+def commit() -> str:
+    """Return the commit of the sources, with a '+' if they have changed since, or 'unknown'."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # no git, or not a checkout
+        return "unknown"
+
+
+def machine() -> dict[str, Any]:
+    """Return what the program runs on, and the command it was started with."""
+    return {
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "processes": world_size(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "command": " ".join(["cilkit", *sys.argv[1:]]),
+    }
