@@ -1,0 +1,51 @@
+"""Class-incremental learning, one stage after another.
+
+    learner, scenario = build(PRESETS["digits"])
+    for record in learn(learner, scenario):
+        print(record)
+
+The names below are in the order of a first reading.
+"""
+
+from cilkit.config import Config
+from cilkit.presets import PRESETS
+from cilkit.run import build, run
+from cilkit.learn import learn
+from cilkit.learner import Learner
+from cilkit.methods import METHODS
+from cilkit.functional import alignment, distillation_loss, herd
+from cilkit.model import CilClassifier, CilModel
+from cilkit.memory import Memory
+from cilkit.data import DataSet, Samples, Scenario, Stage, build_scenario
+from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, read_records
+from cilkit.metrics import accuracy_matrix, summary
+from cilkit.errors import InputError
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "build",
+    "run",
+    "learn",
+    "Learner",
+    "METHODS",
+    "distillation_loss",
+    "alignment",
+    "herd",
+    "CilModel",
+    "CilClassifier",
+    "Memory",
+    "Samples",
+    "DataSet",
+    "Stage",
+    "Scenario",
+    "build_scenario",
+    "Record",
+    "RunRecord",
+    "EpochRecord",
+    "StageRecord",
+    "read_records",
+    "accuracy_matrix",
+    "summary",
+    "InputError",
+]

@@ -65,7 +65,7 @@ BACKBONES: dict[str, Callable[[int], nn.Module]] = {
 
 
 def build_backbone(name: str, channels: int) -> nn.Module:
-    """Return the network `name`, new and untrained: images (B, channels, H, W) -> features (B, D)."""
+    """Return the network `name`, untrained: images (B, channels, H, W) -> features (B, D)."""
     if name in BACKBONES:
         return BACKBONES[name](channels)
     import timm  # takes a second

@@ -30,7 +30,7 @@ class Checkpoint:
 
 
 def save(path: Path, learner: Learner, records: Sequence[Record]) -> None:
-    """Write a checkpoint; whoever reads meanwhile, or after a crash, finds the old one or the new."""
+    """Write a checkpoint; whoever reads meanwhile or after a crash finds the old one or the new."""
     state, numbers = learner.state()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     text = json.dumps({"numbers": numbers, "records": [to_json(record) for record in records]})
@@ -51,7 +51,9 @@ def load(path: Path) -> Checkpoint:
         raise InputError(f"the checkpoint {str(path)!r} is damaged: {error}") from error
     text = metadata.get("cilkit", "")
     if metadata.get("sha256") != digest(tensors, text):
-        raise InputError(f"the checkpoint {str(path)!r} is damaged: its checksum differs from its content")
+        raise InputError(
+            f"the checkpoint {str(path)!r} is damaged: its checksum differs from its content"
+        )
     content = json.loads(text)
     return Checkpoint(tensors, content["numbers"], [from_json(line) for line in content["records"]])
 

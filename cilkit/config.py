@@ -23,11 +23,7 @@ class Plan(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """All settings of an experiment; the defaults are the `digits` preset's protocol.
-
-    Raises `InputError` when a number is absurd. Names of methods, data sets, backbones and
-    augmentations are checked where they are looked up, by `build`.
-    """
+    """All settings of an experiment."""
 
     method: str = "wa"  # finetune, lwf, replay, replay-kd, wa or joint
     seed: int = 0  # weights, order of the images, augmentation
@@ -67,10 +63,10 @@ class Config:
     batch_size: int = 128  # images per step, over all processes together
     lr: float = 0.1  # learning rate at its highest
     base_lr: float | None = None  # of the first stage, if it differs
-    weight_decay: float = 5e-4
+    weight_decay: float = 5e-4  # pull of all weights towards zero
     base_weight_decay: float | None = None  # of the first stage, if it differs
-    momentum: float = 0.9
-    nesterov: bool = False
+    momentum: float = 0.9  # of the gradient descent
+    nesterov: bool = False  # look ahead, as Nesterov does
     schedule: Literal["cosine", "step"] = "cosine"  # how the learning rate falls
     milestones: tuple[int, ...] = ()  # epochs at which the step schedule divides it by ten
     base_milestones: tuple[int, ...] | None = None  # of the first stage, if they differ
@@ -84,11 +80,15 @@ class Config:
     workers: int = 0  # processes that prepare images one by one, where augment is timm
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, before anything starts."""
+        """Raise `InputError` for what cannot work; `build` looks up the names, and refuses them."""
         for field, kind in typing.get_type_hints(type(self)).items():
-            if typing.get_origin(kind) is Literal and getattr(self, field) not in typing.get_args(kind):
+            if typing.get_origin(kind) is Literal and getattr(self, field) not in typing.get_args(
+                kind
+            ):
                 allowed = ", ".join(typing.get_args(kind))
-                raise InputError(f"{field} is {getattr(self, field)!r}; it must be one of: {allowed}")
+                raise InputError(
+                    f"{field} is {getattr(self, field)!r}; it must be one of: {allowed}"
+                )
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, int | float) and not low <= value <= high:
@@ -96,7 +96,9 @@ class Config:
         if isinstance(self.kd_weight, str) and self.kd_weight != "dynamic":
             raise InputError(f"kd_weight is {self.kd_weight!r}; it must be 'dynamic' or a number")
         if self.schedule == "step" and not self.milestones:
-            raise InputError("schedule is 'step' but milestones is empty; give epochs, such as 60 100 140")
+            raise InputError(
+                "schedule is 'step' but milestones is empty; give epochs, such as 60 100 140"
+            )
         if self.nesterov and self.momentum == 0:
             raise InputError("nesterov needs a momentum above 0")
 

@@ -124,7 +124,9 @@ def class_order(setting: str | int | Sequence[int], n_classes: int) -> tuple[int
     if isinstance(setting, int):  # the field's generator: 1993 gives 68, 56, 78, 8, 23, ...
         return tuple(np.random.RandomState(setting).permutation(n_classes).tolist())
     if isinstance(setting, str):
-        raise InputError(f"class_order is {setting!r}; it must be 'natural', a seed, or a list of labels")
+        raise InputError(
+            f"class_order is {setting!r}; it must be 'natural', a seed, or a list of labels"
+        )
     order = tuple(int(label) for label in setting)
     if sorted(order) != list(range(n_classes)):
         raise InputError(
@@ -153,7 +155,9 @@ def deal(samples: Samples, order: Sequence[int], increments: list[int]) -> list[
 
     labels = samples.labels.numpy()
     if not np.array_equal(np.unique(labels), np.arange(len(order))):
-        raise InputError(f"each of the {len(order)} classes needs an image, with labels from 0 without gaps")
+        raise InputError(
+            f"each of the {len(order)} classes needs an image, with labels from 0 without gaps"
+        )
     rows: Any = InMemoryDataset(np.arange(len(labels)), labels, data_type=TaskType.TENSOR)
     scenario = ClassIncremental(rows, increment=increments, class_order=list(order))
     parts = []

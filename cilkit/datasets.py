@@ -33,7 +33,10 @@ def digits(config: Config) -> DataSet:
     labels = torch.from_numpy(bunch.target)
     names = tuple(str(name) for name in bunch.target_names)
     return image_set(
-        "digits", Samples.of(images[train], labels[train]), Samples.of(images[test], labels[test]), names
+        "digits",
+        Samples.of(images[train], labels[train]),
+        Samples.of(images[test], labels[test]),
+        names,
     )
 
 
@@ -44,7 +47,10 @@ def cifar100(config: Config) -> DataSet:
     def load(train: bool) -> CIFAR100:
         try:
             return CIFAR100(config.data_path, train=train, download=config.download)
-        except (RuntimeError, OSError) as error:  # torchvision says no more than "not found or corrupted"
+        except (
+            RuntimeError,
+            OSError,
+        ) as error:  # torchvision says no more than "not found or corrupted"
             raise InputError(missing_cifar100(config.data_path, str(error))) from error
 
     train, test = load(train=True), load(train=False)

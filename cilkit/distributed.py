@@ -71,7 +71,9 @@ def find_device(name: str) -> torch.device:
         return torch.device(name)
     except (RuntimeError, AssertionError) as error:  # torch raises either where a device is missing
         reason = str(error).splitlines()[0]
-        raise InputError(f"device {name!r} cannot be used here ({reason}); use auto or cpu") from error
+        raise InputError(
+            f"device {name!r} cannot be used here ({reason}); use auto or cpu"
+        ) from error
 
 
 def parallel(model: nn.Module) -> nn.Module:

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class InputError(ValueError):
-    """Something that was asked for cannot be done; the message says what is wrong and what is allowed."""
+    """What was asked for cannot be done; the message says what is wrong and what is allowed."""
 
 
 def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:
@@ -19,7 +19,7 @@ def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """Return the error for a name that no registry holds: it lists the known ones and the nearest."""
+    """Return the error for a name that no registry holds: it lists the known ones."""
     known = list(known)
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""

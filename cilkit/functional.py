@@ -29,7 +29,8 @@ def alignment(weight: Tensor, n_old: int) -> Tensor:
     both means equal (WA, section 4.2). Chapter 5.
     """
     norms = weight.norm(dim=1)
-    return norms[:n_old].mean() / norms[n_old:].mean()
+    gamma: Tensor = norms[:n_old].mean() / norms[n_old:].mean()
+    return gamma
 
 
 def herd(features: Tensor, m: int) -> Tensor:
@@ -41,7 +42,7 @@ def herd(features: Tensor, m: int) -> Tensor:
     """
     features = features.double()
     half_squares, mean = features.square().sum(1) / 2, features.mean(0)
-    total, chosen = torch.zeros_like(mean), []
+    total, chosen = torch.zeros_like(mean), list[int]()
     for k in range(1, min(m, len(features)) + 1):
         cost = half_squares - features @ (k * mean - total)
         cost[chosen] = torch.inf

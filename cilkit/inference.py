@@ -47,7 +47,7 @@ def in_chunks(model: CilModel, samples: Samples, function: Callable[[Tensor], Te
     """Apply `function` to all images, (B, C, H, W) -> (B, K), shared out; return (N, K)."""
     was_training = model.training
     model.eval()
-    chunks = torch.arange(len(samples)).split(CHUNK)
+    chunks = torch.split(torch.arange(len(samples)), CHUNK)
     shares = torch.arange(len(chunks)).tensor_split(world_size())
     lengths = [sum(len(chunks[c]) for c in share) for share in shares]
     mine = [chunks[c] for c in shares[rank()]] or [torch.arange(0)]  # no chunk left: no images

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+import torch
 from torch import nn
 
 from cilkit.data import Scenario
@@ -9,11 +10,11 @@ from cilkit.distributed import average_buffers, parallel, seed_all
 from cilkit.evaluation import examine
 from cilkit.learner import Learner
 from cilkit.loader import Batch, Loader
-from cilkit.records import EpochRecord, Means, Record, StageRecord
+from cilkit.records import EpochRecord, Means, StageRecord
 from cilkit.schedule import learning_rate
 
 
-def learn(learner: Learner, scenario: Scenario) -> Iterator[Record]:
+def learn(learner: Learner, scenario: Scenario) -> Iterator[EpochRecord | StageRecord]:
     """Teach `learner` the stages it has not finished, yielding what happens as it happens.
 
     Nothing happens until someone asks for the next record. All state is the learner's: one that
@@ -49,7 +50,7 @@ def train_epoch(
         logits = model(images)
         losses = learner.losses(images, logits, labels)
         learner.optimizer.zero_grad()
-        (share * sum(losses.values())).backward()
+        (share * torch.stack([*losses.values()]).sum()).backward()
         learner.optimizer.step()
         hits = (logits.argmax(1) == labels).float().mean()
         means.add(len(labels), losses | {"accuracy": 100 * hits})

@@ -1,4 +1,4 @@
-"""The learner: all that changes during an experiment. As it stands, it is fine-tuning. Chapter 2."""
+"""The learner: all that changes in an experiment. As it stands, it is fine-tuning. Chapter 2."""
 
 from typing import Any, ClassVar
 
@@ -59,7 +59,9 @@ class Learner:
         if config.clip_weights:
             self.optimizer.register_step_post_hook(lambda *_: self.model.classifier.clip())
         for name, buffer in self.momentum.items():
-            self.optimizer.state[parameters[name]]["momentum_buffer"] = buffer.to(self.model.device)
+            self.optimizer.state[parameters[name]]["momentum_buffer"] = buffer.to(
+                self.model.device, copy=True
+            )
         self.momentum = {}
 
     def set_lr(self, lr: float) -> None:
@@ -75,7 +77,11 @@ class Learner:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return what a checkpoint must hold: named tensors, and numbers."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        numbers = {"stage": self.stage, "epoch": self.epoch, "heads": self.model.classifier.head_sizes}
+        numbers = {
+            "stage": self.stage,
+            "epoch": self.epoch,
+            "heads": self.model.classifier.head_sizes,
+        }
         if self.teacher is not None:
             tensors |= {f"teacher.{k}": v for k, v in self.teacher.state_dict().items()}
             numbers["teacher_heads"] = self.teacher.classifier.head_sizes
@@ -89,13 +95,21 @@ class Learner:
             return {}
         named = self.model.named_parameters()
         states = ((name, self.optimizer.state[parameter]) for name, parameter in named)
-        return {name: state["momentum_buffer"] for name, state in states if state.get("momentum_buffer") is not None}
+        return {
+            name: state["momentum_buffer"]
+            for name, state in states
+            if state.get("momentum_buffer") is not None
+        }
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Become what `state` described; nothing of what was before remains."""
 
         def part(name: str) -> dict[str, Tensor]:
-            return {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+            return {
+                k.removeprefix(f"{name}."): v
+                for k, v in tensors.items()
+                if k.startswith(f"{name}.")
+            }
 
         self.stage, self.epoch = numbers["stage"], numbers["epoch"]
         load(self.model, part("model"), numbers["heads"])

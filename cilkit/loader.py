@@ -20,7 +20,9 @@ Batch = tuple[Tensor, Tensor, float]
 class Loader:
     """The samples of one stage, as batches on the device."""
 
-    def __init__(self, samples: Samples, dataset: DataSet, config: Config, device: torch.device) -> None:
+    def __init__(
+        self, samples: Samples, dataset: DataSet, config: Config, device: torch.device
+    ) -> None:
         """Bring the samples to `device`, or start the workers that prepare them one by one."""
         self.config, self.device = config, device
         self.count, self.labels = len(samples), samples.labels.to(device)
@@ -35,12 +37,18 @@ class Loader:
         order = torch.Generator().manual_seed(seed_for(config.seed, stage, epoch))
         seed_all(config.seed, stage, epoch, rank())  # augmentation: a stream for each process
         steps = ceil(self.count / config.batch_size)
-        batches = torch.randperm(self.count, generator=order).tensor_split(steps)  # of nearly one size
+        batches = torch.randperm(self.count, generator=order).tensor_split(
+            steps
+        )  # of nearly one size
         mine = [batch[rank() :: world_size()] for batch in batches]
         seeds = seed_for(config.seed, stage, epoch, 0)
         for images, positions, batch in zip(self.images(mine, seeds), mine, batches, strict=True):
             share = len(positions) * world_size() / len(batch)
-            yield images.to(self.device, non_blocking=True), self.labels[positions.to(self.device)], share
+            yield (
+                images.to(self.device, non_blocking=True),
+                self.labels[positions.to(self.device)],
+                share,
+            )
 
 
 # Lists of positions, and a seed for the epoch -> images, one batch after the other.
@@ -60,7 +68,9 @@ def images_in_batches(samples: Samples, config: Config) -> ImageSource:
     return batches
 
 
-def images_one_by_one(samples: Samples, transform: Callable[..., Tensor], config: Config) -> ImageSource:
+def images_one_by_one(
+    samples: Samples, transform: Callable[..., Tensor], config: Config
+) -> ImageSource:
     """Transform image after image, in `workers` processes that live as long as the stage."""
     sampler: list[list[tuple[int, int]]] = []
     loader: DataLoader[Any] = DataLoader(

@@ -40,12 +40,12 @@ class Memory:
         return self.config.budget // n_seen
 
     def add(self, new: Samples, features: Tensor, n_seen: int) -> None:
-        """Choose exemplars of the new classes by their features, (N, D), and shrink the old ones'."""
+        """Choose exemplars of the new classes by their features, (N, D); shrink the old ones'."""
         share, choose = self.share(n_seen), SELECTIONS[self.config.selection]
         kept = [samples.take(torch.arange(min(share, len(samples)))) for samples in self.by_class]
         if self.config.herd_on == "normalised":
             features = F.normalize(features, dim=1)
-        for label in new.labels.unique(sorted=True).tolist():
+        for label in sorted(set(new.labels.tolist())):
             positions = (new.labels == label).nonzero().flatten()
             seed = seed_for(self.config.seed, label)
             chosen = positions[choose(features[positions], share, seed)]
@@ -59,8 +59,10 @@ class Memory:
     def restore(self, state: dict[str, Tensor]) -> None:
         """Take the exemplars of a checkpoint."""
         samples = Samples.of(state["images"], state["labels"])
-        known = samples.labels.unique(sorted=True)
-        self.by_class = [samples.take((samples.labels == label).nonzero().flatten()) for label in known]
+        known = sorted(set(samples.labels.tolist()))
+        self.by_class = [
+            samples.take((samples.labels == label).nonzero().flatten()) for label in known
+        ]
 
 
 def detached(samples: Samples) -> Samples:

@@ -61,7 +61,7 @@ def old_and_new_accuracy(record: StageRecord) -> tuple[float, float]:
 
 
 def new_class_share(record: StageRecord) -> float:
-    """Return how much of all predictions falls on the new classes; fair is their share of images."""
+    """Return the share of predictions that falls on new classes; fair is their share of images."""
     counts = np.asarray(record.after.confusion)
     return float(100 * counts[:, record.n_old :].sum() / counts.sum())
 
@@ -127,4 +127,3 @@ def summary(records: Sequence[Record]) -> dict[str, float]:
         "new_share": new_class_share(stage_records(records)[-1]),
         "calibration_error": stage_records(records)[-1].after.calibration_error,
     }
-

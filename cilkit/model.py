@@ -11,6 +11,9 @@ from torch import Tensor, nn
 class Normalise(nn.Module):
     """Turn pixels into numbers around 0, with the mean and deviation of each channel."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Take the statistics of the data set in use, of pixels in [0, 1]."""
         super().__init__()
@@ -64,7 +67,9 @@ class CilClassifier(nn.Module):
     def scale_newest(self, gamma: float, bias: bool = False) -> None:
         """Multiply the newest head's prototypes by `gamma`, and its bias too if asked."""
         if not 0 < gamma < float("inf"):
-            raise ArithmeticError(f"gamma is {gamma}: prototypes of length 0 or infinity cannot be aligned")
+            raise ArithmeticError(
+                f"gamma is {gamma}: prototypes of length 0 or infinity cannot be aligned"
+            )
         newest = self.heads[-1]
         for parameter in newest.parameters() if bias else [newest.weight]:
             parameter.mul_(gamma)  # type: ignore[operator]
@@ -73,7 +78,7 @@ class CilClassifier(nn.Module):
     def clip(self) -> None:
         """Set negative weights to zero, as WA's reference implementation does after each step."""
         for head in self.heads:
-            head.weight.clamp_(min=0)  # type: ignore[operator, union-attr]
+            head.weight.clamp_(min=0)  # type: ignore[operator]
 
     def norms(self) -> list[float]:
         """Return the length of each class's prototype."""
@@ -101,7 +106,7 @@ class CilModel(nn.Module):
         self.normalise, self.backbone, self.classifier = normalise, backbone, classifier
         self.bf16 = bf16
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.backbone.to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.backbone.to(memory_format=self.layout)
 
     @property
     def device(self) -> torch.device:

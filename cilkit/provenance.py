@@ -16,7 +16,16 @@ from cilkit.data import Scenario
 from cilkit.distributed import world_size
 from cilkit.records import RunRecord
 
-PACKAGES = ("cilkit", "torch", "torchvision", "timm", "continuum", "numpy", "scikit-learn", "pillow")
+PACKAGES = (
+    "cilkit",
+    "torch",
+    "torchvision",
+    "timm",
+    "continuum",
+    "numpy",
+    "scikit-learn",
+    "pillow",
+)
 
 
 def describe(config: Config, scenario: Scenario) -> RunRecord:
@@ -45,7 +54,15 @@ def versions() -> dict[str, str]:
 
 def commit() -> str:
     """Return the commit of the sources, with a '+' if they have changed since, or 'unknown'."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+"]
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty=+",
+    ]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):  # no git, or not a checkout

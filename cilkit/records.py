@@ -72,7 +72,9 @@ class StageRecord:
     after: Examination  # after it: the stage's result
     exemplars: int  # in the memory
     facts: dict[str, float]  # what `end` says of itself: gamma
-    seconds: float = field(default=0.0, compare=False)  # of `end` and both tests; filled in by `run`
+    seconds: float = field(
+        default=0.0, compare=False
+    )  # of `end` and both tests; filled in by `run`
 
     def __post_init__(self) -> None:
         """Accept the parts as JSON holds them."""
@@ -102,7 +104,9 @@ def read_records(path: Path) -> list[Record]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise InputError(f"no records in {str(path)!r}: {error.strerror}; give a run's folder") from error
+        raise InputError(
+            f"no records in {str(path)!r}: {error.strerror}; give a run's folder"
+        ) from error
     try:
         return [from_json(line) for line in lines]
     except (ValueError, KeyError, TypeError) as error:
@@ -143,4 +147,6 @@ class Means:
         names = sorted(self.sums)
         sums = torch.stack([self.sums[name] for name in names])
         everyone = total(torch.cat([sums, sums.new_tensor([self.count])])).tolist()
-        return {name: value / everyone[-1] for name, value in zip(names, everyone[:-1], strict=True)}
+        return {
+            name: value / everyone[-1] for name, value in zip(names, everyone[:-1], strict=True)
+        }

@@ -20,10 +20,11 @@ from cilkit.memory import check_budget
 from cilkit.methods import METHODS
 from cilkit.model import CilClassifier, CilModel, Normalise
 from cilkit.provenance import describe
-from cilkit.records import Record, RunRecord, to_json
+from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, to_json
 from cilkit.transforms import AUGMENTATIONS
 
 Observer = Callable[[Record], None]
+Progress = EpochRecord | StageRecord
 RECORDS, CHECKPOINT = "records.jsonl", "checkpoint.safetensors"
 
 
@@ -61,7 +62,9 @@ def build_model(config: Config, scenario: Scenario) -> CilModel:
     normalise = Normalise(dataset.mean, dataset.std)
     if config.compile:
         backbone.compile()
-    return CilModel(backbone, classifier, normalise, bf16=config.bf16, channels_last=config.channels_last)
+    return CilModel(
+        backbone, classifier, normalise, bf16=config.bf16, channels_last=config.channels_last
+    )
 
 
 def run(
@@ -77,7 +80,7 @@ def run(
     With `resume`, go on with the run in `out`: observers see its earlier records again, so none of
     them knows of the interruption. `start` is a checkpoint to begin with in place of nothing.
     """
-    found = open_folder(out, config, resume) if out is not None else None
+    found = find_checkpoint(out, config, resume) if out is not None else None
     learner, scenario = build(config)
     records: list[Record] = [describe(config, scenario)]
     if found is not None:
@@ -108,7 +111,7 @@ def show(records: Iterable[Record], observers: Sequence[Observer]) -> None:
                 observe(record)
 
 
-def timed(records: Iterable[Record]) -> Iterator[Record]:
+def timed(records: Iterable[Progress]) -> Iterator[Progress]:
     """Note in each record how long it took to come."""
     start = perf_counter()
     for record in records:
@@ -123,21 +126,27 @@ def write_whole(path: Path, records: Iterable[Record]) -> None:
     unfinished.replace(path)
 
 
-def open_folder(out: Path, config: Config, resume: bool) -> Checkpoint | None:
-    """Return the checkpoint of the run to be resumed in `out`, if any.
+def find_checkpoint(out: Path, config: Config, resume: bool) -> Checkpoint | None:
+    """Return the checkpoint of the run to be resumed in `out`, if there is one.
 
-    Raises `InputError` if `out` cannot be written, holds a run and `resume` is not asked for, or
-    holds a run of other settings.
+    Raises `InputError` if it is a run of other settings.
     """
-    if distributed.is_main():
-        check_writable(out)
-    if (out / RECORDS).exists() and not resume:
-        raise InputError(f"{str(out)!r} holds a run already; name another folder, or go on with --resume")
+    check_out(out, resume)
     if not (out / CHECKPOINT).exists():
         return None
     found = checkpoint.load(out / CHECKPOINT)
     check_same_settings(found.records[0], config, out)
     return found
+
+
+def check_out(out: Path, resume: bool) -> None:
+    """Refuse a folder that cannot be written, or holds a run that is not to be resumed."""
+    if distributed.is_main():
+        check_writable(out)
+        if (out / RECORDS).exists() and not resume:
+            raise InputError(
+                f"{str(out)!r} holds a run already; name another folder, or go on with --resume"
+            )
 
 
 def check_writable(out: Path) -> None:
@@ -148,13 +157,16 @@ def check_writable(out: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise InputError(f"cannot write to {str(out)!r}: {error.strerror}; name another folder") from error
+        raise InputError(
+            f"cannot write to {str(out)!r}: {error.strerror}; name another folder"
+        ) from error
 
 
 def check_same_settings(record: Record, config: Config, out: Path) -> None:
     """Refuse to go on with a run that was started with other settings."""
     assert isinstance(record, RunRecord)
     asked = config.science()
-    differ = [f"{k} is {record.config.get(k)!r} there, {v!r} here" for k, v in asked.items() if record.config.get(k) != v]
+    there = {name: record.config.get(name) for name in asked}
+    differ = [f"{k} is {there[k]!r} there, {v!r} here" for k, v in asked.items() if there[k] != v]
     if differ:
         raise InputError(f"{str(out)!r} holds a run of other settings: {'; '.join(differ)}")

@@ -17,8 +17,13 @@ def random_crop(images: Tensor, config: Config) -> Tensor:
     """Shift each image by up to `padding` pixels, black moving in: (B, C, H, W) -> the same."""
     if config.padding == 0:
         return images
-    padded, (height, width) = torch.nn.functional.pad(images, [config.padding] * 4), images.shape[2:]
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (B, C, shifts, shifts, H, W): a view
+    padded, (height, width) = (
+        torch.nn.functional.pad(images, [config.padding] * 4),
+        images.shape[2:],
+    )
+    windows = padded.unfold(2, height, 1).unfold(
+        3, width, 1
+    )  # (B, C, shifts, shifts, H, W): a view
     top, left = torch.randint(2 * config.padding + 1, (2, len(images))).to(images.device)
     return windows[torch.arange(len(images), device=images.device), :, top, left]
 
@@ -50,14 +55,14 @@ def timm_transform(dataset: DataSet, config: Config) -> Callable[..., Tensor]:
     A PIL image -> (C, H, W) float, normalised with the statistics of the data set in use. The
     policy's `mmax9` keeps Posterize from asking Pillow for zero bits, which Pillow refuses.
     """
-    from timm.data import create_transform
+    from timm.data.transforms_factory import create_transform
     from torchvision import transforms
 
     size = dataset.train.store.shape[-1]
     _, augment, finish = create_transform(
         input_size=size,
         is_training=True,
-        color_jitter=config.color_jitter or None,
+        color_jitter=config.color_jitter,
         auto_augment=config.auto_augment or None,
         interpolation="bicubic",
         re_prob=config.random_erasing,
@@ -66,5 +71,5 @@ def timm_transform(dataset: DataSet, config: Config) -> Callable[..., Tensor]:
         separate=True,
     )
     crop = [transforms.RandomCrop(size, padding=config.padding), transforms.RandomHorizontalFlip()]
-    return transforms.Compose([*crop, augment, finish])
-
+    transform: Callable[..., Tensor] = transforms.Compose([*crop, augment, finish])
+    return transform

@@ -9,7 +9,7 @@ class WA(ReplayKD):
     """Replay and distillation; then the new prototypes get the old ones' mean length."""
 
     def end(self, stage: Stage) -> dict[str, float]:
-        """Align first: the aligned model is evaluated, teaches, and is where the next stage starts."""
+        """Align first: the aligned model is tested, teaches, and is where the next stage starts."""
         if stage.n_old == 0:
             return super().end(stage)
         classifier = self.model.classifier

@@ -1,0 +1,145 @@
+"""Those who watch a run: each is called with one record after the other, and changes nothing."""
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+from cilkit.metrics import new_class_share, old_and_new_accuracy, stage_accuracy
+from cilkit.records import EpochRecord, Record, RunRecord, StageRecord
+
+
+class Console:
+    """A line for each stage, and a bar for the epochs where somebody sits at a terminal."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """Write to `stream`, by default to the terminal."""
+        self.stream = stream or sys.stdout
+        self.stages = 0
+        self.bar: Any = None
+
+    def __call__(self, record: Record) -> None:
+        """Show one record."""
+        match record:
+            case RunRecord():
+                self.stages = len(record.classes_per_stage)
+                config = record.config
+                print(
+                    f"{config['method']} on {config['dataset']}, seed {config['seed']}",
+                    file=self.stream,
+                )
+            case EpochRecord():
+                self.show_progress(record)
+            case StageRecord():
+                print(
+                    f"  stage {record.stage + 1}/{self.stages}  {describe(record)}",
+                    file=self.stream,
+                    flush=True,
+                )
+
+    def show_progress(self, record: EpochRecord) -> None:
+        """Move the bar of the current stage."""
+        from tqdm import tqdm
+
+        if self.bar is None:
+            label = f"  stage {record.stage + 1}/{self.stages}"
+            self.bar = tqdm(
+                desc=label, total=record.epochs, unit="epoch", leave=False, disable=None
+            )
+        self.bar.set_postfix(
+            {name: f"{value:.3f}" for name, value in record.losses.items()}, refresh=False
+        )
+        self.bar.update(record.epoch - self.bar.n)
+        if record.epoch == record.epochs:
+            self.bar.close()
+            self.bar = None
+
+
+def describe(record: StageRecord) -> str:
+    """Return a stage's result in one line."""
+    parts = [f"{record.n_seen:4d} classes", f"accuracy {stage_accuracy(record):5.1f} %"]
+    if record.n_old:
+        old, new = old_and_new_accuracy(record)
+        parts += [f"old {old:5.1f}", f"new {new:5.1f}", f"said new {new_class_share(record):5.1f}"]
+    parts += [f"{name} {value:.3f}" for name, value in record.facts.items()]
+    return "  ".join(parts)
+
+
+class Csv:
+    """Two tables beside the records: `epochs.csv` and `stages.csv`, a row each."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start new tables in `folder`; a resumed run shows its earlier records again."""
+        self.folder = folder
+        self.started: set[str] = set()
+
+    def __call__(self, record: Record) -> None:
+        """Add the record's row, if it has one."""
+        if row := scalars(record):
+            name = f"{record.kind}s.csv"
+            with (self.folder / name).open(
+                "a" if name in self.started else "w", newline=""
+            ) as file:
+                writer = csv.DictWriter(file, COLUMNS[record.kind], extrasaction="ignore")
+                if name not in self.started:
+                    writer.writeheader()
+                writer.writerow(row)
+            self.started.add(name)
+
+
+# Losses and facts that a method does not have stay empty, so that all runs' tables look alike.
+COLUMNS = {
+    "epoch": ["stage", "epoch", "lr", "accuracy", "ce", "kd"],
+    "stage": [
+        "stage",
+        "n_seen",
+        "accuracy",
+        "old",
+        "new",
+        "new_share",
+        "calibration_error",
+        "gamma",
+    ],
+}
+
+
+class TensorBoard:
+    """Scalars for TensorBoard: epochs as `epoch/...` over all epochs, stages as `stage/...`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write event files to `folder`, in place of those of an interrupted run."""
+        from torch.utils.tensorboard.writer import SummaryWriter  # an optional dependency
+
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink()
+        self.writer: Any = SummaryWriter(str(folder))
+        self.epochs = 0
+
+    def __call__(self, record: Record) -> None:
+        """Write the record's numbers."""
+        self.epochs += isinstance(record, EpochRecord)
+        step = record.stage if isinstance(record, StageRecord) else self.epochs
+        for name, value in scalars(record).items():
+            if name not in ("stage", "epoch"):
+                self.writer.add_scalar(f"{record.kind}/{name}", value, step)
+        self.writer.flush()
+
+
+def scalars(record: Record) -> dict[str, float]:
+    """Return the single numbers of a record by name; those of a run's first record are none."""
+    match record:
+        case EpochRecord():
+            values = {"stage": record.stage, "epoch": record.epoch, "lr": record.lr}
+            return values | {"accuracy": record.accuracy} | record.losses
+        case StageRecord():
+            old, new = old_and_new_accuracy(record)
+            return {
+                "stage": record.stage,
+                "n_seen": record.n_seen,
+                "accuracy": stage_accuracy(record),
+                "old": old,
+                "new": new,
+                "new_share": new_class_share(record),
+                "calibration_error": record.after.calibration_error,
+            } | record.facts
+    return {}
