@@ -15,7 +15,7 @@ from cilkit.methods import METHODS
 from cilkit.metrics import summary
 from cilkit.provenance import describe
 from cilkit.records import EpochRecord, Record
-from cilkit.run import CHECKPOINT, Observer, build, check_writable, run
+from cilkit.run import CHECKPOINT, Observer, build, check_writable, run, show, timed
 
 SUMMARY = "summary.json"
 # Runs by method, one for each seed.
@@ -42,7 +42,7 @@ def compare(
         folders = {method: out / f"{method}-seed{seed}" for method in methods}
         due = [method for method in methods if not (folders[method] / CHECKPOINT).exists()]
         sharing = [method for method in due if METHODS[method].shares_first_stage]
-        first = first_stage(configs[sharing[0]]) if len(sharing) > 1 else None
+        first = first_stage(configs[sharing[0]], observers) if len(sharing) > 1 else None
         for method in methods:
             start = first if method in sharing else None
             records = run(configs[method], folders[method], observers, resume=resume, start=start)
@@ -67,12 +67,13 @@ def check(methods: Sequence[str], seeds: Sequence[int], out: Path, resume: bool)
             )
 
 
-def first_stage(config: Config) -> Checkpoint:
+def first_stage(config: Config, observers: Sequence[Observer] = ()) -> Checkpoint:
     """Train the first stage up to where methods part: its last epoch is over, its end is not."""
     learner, scenario = build(config)
     records: list[Record] = [describe(config, scenario)]
-    for record in learn(learner, scenario):
+    for record in timed(learn(learner, scenario)):
         records.append(record)
+        show([record], observers)
         if isinstance(record, EpochRecord) and record.epoch == record.epochs:
             break
     tensors, numbers = learner.state()

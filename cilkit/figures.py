@@ -1,26 +1,26 @@
 """Figures of records: pure functions, each of which returns a matplotlib `Figure` of its own.
 
-Colours mean the same everywhere: a method has one, old classes have one and new classes another
+Colours mean the same everywhere: a method has one, the old classes one and the new classes another
 (Okabe and Ito's palette, which colour-blind people can tell apart). Stages count from 0, as in the
-records. What has not happened yet is said in words.
+records. Where there is nothing to draw yet, a figure says so.
 """
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle, groupby
-from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
-from cilkit.metrics import Matrix, accuracy_matrix, stage_accuracy
+from cilkit.metrics import accuracy_matrix, stage_accuracy
 from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, epoch_records, stage_records
 
 OLD, NEW = "#0072B2", "#D55E00"
@@ -32,33 +32,33 @@ METHOD_COLORS = {
     "wa": "#000000",
     "joint": "#999999",
 }
-OTHER_COLORS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-INK, FAINT = "#333333", "#BBBBBB"
-HEAT = colormaps["Blues"]
-WIDTH = 7.0  # inches; 700 pixels on a page
+INK, FAINT = "#333333", "#CCCCCC"
+WIDTH = 7.0  # inches: 700 pixels on a page
 MANY = 20  # more classes or stages than this have no room for their names
+Runs = Mapping[str, Sequence[Sequence[Record]]]
 
 
 class Picture(Figure):
-    """A figure that a notebook shows by itself, without pyplot."""
+    """A figure that a notebook shows by itself; matplotlib's own needs pyplot for that."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """Return the image, two pixels to a page's one, and its size on the page."""
+        """Return the image, two pixels for one of the page, and its size on the page."""
         file = io.BytesIO()
         self.savefig(file, format="png", dpi=2 * self.dpi)
         width, height = self.get_size_inches() * self.dpi
         return file.getvalue(), {"width": round(width), "height": round(height)}
 
 
-# --- one figure for each question ---------------------------------------------------------------
+# --- one figure for each question ------------------------------------------------------------
 
 
-def accuracy_per_stage(
-    runs: Mapping[str, Sequence[Sequence[Record]]], *, title: str | None = None
-) -> Figure:
-    """Draw A_i (percent) over the classes seen: of each label the mean, and its runs as thin lines."""
-    figure = new_figure(WIDTH, 4.2, title)
-    draw_accuracy(figure.add_subplot(), runs)
+def accuracy_per_stage(runs: Runs, *, title: str | None = None) -> Figure:
+    """Draw A_i (percent) over the classes seen: each label's mean, its runs as thin lines.
+
+    `runs` holds, for each label (a method's name, say), the records of one or more runs.
+    """
+    figure, [ax] = new_figure(WIDTH, 4.2, title)
+    draw_accuracy(ax, runs)
     return figure
 
 
@@ -66,98 +66,92 @@ def prototype_norms(
     records: Sequence[Record], *, stage: int | None = None, title: str | None = None
 ) -> Figure:
     """Draw each prototype's length before and after the `end` of a stage, by default the last."""
-    figure = new_figure(WIDTH, 3.8, title)
     record = find_stage(records, stage)
     if record is None:
-        return no_stage(figure, stage)
+        return no_stage(stage, title)
+    figure, axes = new_figure(WIDTH, 3.8, title, panels=2)
     gamma = f", γ = {record.facts['gamma']:.2f}" if "gamma" in record.facts else ""
-    panels = {f"stage {record.stage}, as trained": record.before, f"after its end{gamma}": record.after}
-    axes = figure.subplots(1, 2, sharey=True)
-    for ax, (heading, examination) in zip(axes, panels.items(), strict=True):
-        draw_norms(ax, class_names(records, record.n_seen), examination.norms, record.n_old)
+    headings = f"stage {record.stage}, as trained", f"after its end{gamma}"
+    names = class_names(records, record.n_seen)
+    for ax, part, heading in zip(axes, (record.before, record.after), headings, strict=True):
+        draw_norms(ax, names, part.norms, record.n_old)
         ax.set_title(heading)
     axes[1].set_ylabel("")
-    bars = [Patch(color=color, alpha=0.5) for color in (OLD, NEW)]
-    mean = Line2D([], [], color=INK, linestyle="--")
-    add_legend(figure, {"old classes": bars[0], "new classes": bars[1], "mean": mean})
+    add_legend(figure, mean=Line2D([], [], color=INK, linestyle="--"))
     return figure
 
 
 def norms_by_epoch(records: Sequence[Record], *, title: str | None = None) -> Figure:
     """Draw the mean length of old and of new prototypes after each epoch and each stage's `end`."""
-    figure = new_figure(WIDTH, 3.8, title)
+    figure, [ax] = new_figure(WIDTH, 3.8, title)
     if not epoch_records(records):
-        return instead(figure, "no finished epoch yet")
-    ax = figure.add_subplot()
-    for start, epochs in spans(records):
-        draw_means(ax, start, epochs, n_old_classes(records, epochs[0].stage), records)
-    mark_stages(ax, records)
-    ax.set_ylabel("mean length of prototypes")
+        write(ax, "no finished epoch yet")
+        return figure
+    for start, epochs in by_stage(records):
+        draw_mean_norms(
+            ax, start, epochs, find_stage(records, epochs[0].stage), n_old(records, epochs[0].stage)
+        )
+    ax.set_ylabel("mean length of the prototypes")
     ax.set_ylim(bottom=0)
-    old, new = (Line2D([], [], color=color) for color in (OLD, NEW))
-    end = Line2D([], [], color=INK, linestyle="", marker="o", markerfacecolor="white")
-    add_legend(figure, {"old classes": old, "new classes": new, "after the stage's end": end})
+    mark_stages(ax, records)
+    end = Line2D([], [], color=INK, linestyle=":", marker="o", markerfacecolor="white")
+    add_legend(figure, **{"moved by the stage's end": end})
     return figure
 
 
 def accuracy_matrix_figure(records: Sequence[Record], *, title: str | None = None) -> Figure:
-    """Draw R (percent): a row for each finished stage, a column for the classes that came with it."""
+    """Draw R (percent): a row for each finished stage, a column for the classes it brought."""
     stages = stage_records(records)
-    n = len(stages)
-    figure = new_figure(min(WIDTH, 2.6 + 0.7 * n), min(6.0, 1.6 + 0.5 * n), title)
     if not stages:
-        return no_stage(figure)
-    ax = figure.add_subplot()
-    matrix = accuracy_matrix(records)
-    image = draw_heat(ax, matrix)
-    image.axes.set_aspect("auto")
+        return no_stage(None, title)
+    n = len(stages)
+    figure, [ax] = new_figure(min(WIDTH, 2.8 + 0.6 * n), min(6.0, 1.4 + 0.45 * n), title)
+    image = draw_heat(ax, accuracy_matrix(records))
     if n <= MANY:
-        write_cells(ax, matrix)
-        ax.set_yticks(range(n), [str(record.stage) for record in stages])
+        write_cells(ax, accuracy_matrix(records))
         ax.set_xticks(range(n), column_names(records), parse_math=False)
+        ax.set_yticks(range(n), [str(record.stage) for record in stages])
     else:
-        figure.colorbar(image, label="accuracy (%)")
-    ax.set_ylabel("after stage")
-    ax.set_xlabel("accuracy (%) on the classes of each stage")
+        figure.colorbar(image)
+    ax.set(xlabel="classes of the stage", ylabel="after stage")
+    ax.set_title("accuracy (%)")
     return figure
 
 
 def confusion_figure(
     records: Sequence[Record], *, stage: int | None = None, title: str | None = None
 ) -> Figure:
-    """Draw where each class's images went (percent), before and after the `end` if it changed that."""
+    """Draw what each class is taken for (percent of its images), before and after a stage's `end`."""
     record = find_stage(records, stage)
     if record is None:
-        return no_stage(new_figure(WIDTH, 3.8, title), stage)
+        return no_stage(stage, title)
     panels = {"as trained": record.before.confusion, "after its end": record.after.confusion}
     if record.before.confusion == record.after.confusion:
-        panels = {"": record.after.confusion}
-    figure = new_figure(WIDTH if len(panels) == 2 else 4.8, 3.8, title)
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        del panels["as trained"]
+    figure, axes = new_figure(WIDTH if len(panels) == 2 else 4.8, 3.9, title, panels=len(panels))
     for ax, (heading, confusion) in zip(axes, panels.items(), strict=True):
-        image = draw_confusion(ax, records, record, confusion)
-        ax.set_title(f"stage {record.stage}{heading and ', '}{heading}")
+        image = draw_heat(ax, row_percent(confusion), aspect="equal")
+        mark_classes(ax, records, record)
+        ax.set_title(f"stage {record.stage}, {heading}")
+        ax.set_xlabel("predicted class")
     axes[0].set_ylabel("true class")
-    figure.colorbar(image, ax=axes, label="share of the class's images (%)", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="images of the true class (%)", shrink=0.8)
     return figure
 
 
 def loss_terms(records: Sequence[Record], *, title: str | None = None) -> Figure:
     """Draw each term of the loss over all epochs."""
-    figure = new_figure(WIDTH, 3.8, title)
-    draw_losses(figure.add_subplot(), records)
+    figure, [ax] = new_figure(WIDTH, 3.8, title)
+    draw_losses(ax, records)
     return figure
 
 
 def live_figure(records: Sequence[Record]) -> Figure:
-    """Draw a run in progress: prototypes now, accuracy so far, losses so far."""
-    figure = new_figure(10.0, 3.2, None)
-    norms, accuracy, losses = figure.subplots(1, 3)
+    """Draw a run under way: the prototypes now, the accuracy so far, the losses so far."""
+    figure, (norms, accuracy, losses) = new_figure(10.0, 3.2, None, panels=3, sharey=False)
     draw_latest_norms(norms, records)
     run = next((record for record in records if isinstance(record, RunRecord)), None)
     draw_accuracy(accuracy, {run.config["method"] if run else "run": [records]})
-    if run and stage_records(records):
-        accuracy.set_xlim(0, len(run.class_names))
     draw_losses(losses, records)
     return figure
 
@@ -171,41 +165,48 @@ FIGURES: dict[str, Callable[..., Figure]] = {
 }
 
 
-# --- what fills one panel -----------------------------------------------------------------------
+# --- what fills a panel ----------------------------------------------------------------------
 
 
-def draw_accuracy(ax: Axes, runs: Mapping[str, Sequence[Sequence[Record]]]) -> None:
-    """Draw the accuracies of labelled runs over the classes seen."""
-    curves = {label: [curve(records) for records in many] for label, many in runs.items()}
-    curves = {label: found for label, many in curves.items() if (found := [c for c in many if c])}
+def draw_accuracy(ax: Axes, runs: Runs) -> None:
+    """Draw the accuracy of labelled runs over the classes seen."""
+    curves = {
+        label: [points for run in many if (points := curve(run))] for label, many in runs.items()
+    }
+    curves = {label: many for label, many in curves.items() if many}
     if not curves:
         return write(ax, "no finished stage yet")
-    colors = method_colors(list(curves))
     ends = []
-    for label, many in curves.items():
+    for (label, many), color in zip(curves.items(), method_colors(curves), strict=True):
+        # the mean goes as far as all runs do: further on, it would be one of other runs
         mean = [np.mean(points, axis=0) for points in zip(*many, strict=False)]
-        for thin in many if len(many) > 1 else []:
-            ax.plot(*zip(*thin, strict=True), color=colors[label], linewidth=0.8, alpha=0.4)
-        ax.plot(*zip(*mean, strict=True), color=colors[label], marker="o", linewidth=2)
-        ends.append((*mean[-1], f"{label} {mean[-1][1]:.1f}", colors[label]))
-    ticks = sorted({point[0] for many in curves.values() for points in many for point in points})
-    ax.set_xticks(ticks if len(ticks) <= MANY / 2 else ax.get_xticks())
+        for points in many if len(many) > 1 else []:
+            ax.plot(*zip(*points, strict=True), color=color, linewidth=0.8, alpha=0.5)
+        ax.plot(*zip(*mean, strict=True), color=color, linewidth=2, marker="o", markersize=5)
+        ends.append((*mean[-1], f"{label} {mean[-1][1]:.1f}", color))
     ax.set(xlabel="classes seen so far", ylabel="accuracy (%)", ylim=(0, 102))
+    seen = sorted({int(x) for many in curves.values() for points in many for x, _ in points})
+    if len(seen) <= MANY // 2:
+        ax.set_xticks(seen)
     name_ends(ax, ends)
 
 
+def curve(records: Iterable[Record]) -> list[tuple[int, float]]:
+    """Return (classes seen, accuracy) after each finished stage."""
+    return [(record.n_seen, stage_accuracy(record)) for record in stage_records(records)]
+
+
 def draw_norms(ax: Axes, names: Sequence[str], norms: Sequence[float], n_old: int) -> None:
-    """Draw a bar for each class, and the mean of the old and of the new ones."""
-    n = len(norms)
+    """Draw a bar for each class; across them, the mean of the old and that of the new ones."""
+    n, ends = len(norms), []
     colors = [OLD] * n_old + [NEW] * (n - n_old)
     ax.bar(range(n), norms, width=0.8 if n <= MANY else 1.0, color=colors, alpha=0.5)
-    ends = []
     for part, color, phase in ((norms[:n_old], OLD, 0), (norms[n_old:], NEW, 4)):
-        if part:  # dashes in each other's gaps, so that equal means are both seen
+        if part:  # dashes in each other's gaps: equal means are both seen
             mean = float(np.mean(part))
             ax.axhline(mean, color=color, linestyle=(phase, (4, 4)), linewidth=1.5)
             ends.append((n - 0.5, mean, f"{mean:.2f}", color))
-    ax.set(ylabel="length of the prototype", xlim=(-0.5, n - 0.5))
+    ax.set(ylabel="length of the prototype", xlabel="class", xlim=(-0.5, n - 0.5))
     name_classes(ax.xaxis, names)
     name_ends(ax, ends)
 
@@ -218,127 +219,212 @@ def draw_latest_norms(ax: Axes, records: Sequence[Record]) -> None:
     if isinstance(latest, StageRecord):
         norms, when = latest.after.norms, "after its end"
     else:
-        norms, when = latest.norms, f"epoch {latest.epoch}"
-    draw_norms(ax, class_names(records, len(norms)), norms, n_old_classes(records, latest.stage))
+        norms, when = latest.norms, f"epoch {latest.epoch} of {latest.epochs}"
+    draw_norms(ax, class_names(records, len(norms)), norms, n_old(records, latest.stage))
     ax.set_title(f"stage {latest.stage}, {when}")
 
 
-def draw_means(
-    ax: Axes, start: int, epochs: Sequence[EpochRecord], n_old: int, records: Sequence[Record]
+def draw_mean_norms(
+    ax: Axes, start: int, epochs: Sequence[EpochRecord], end: StageRecord | None, n_old: int
 ) -> None:
-    """Draw one stage's mean lengths of old and of new prototypes, and where its `end` took them."""
-    ended = find_stage(records, epochs[0].stage)
-    x = [start + i for i in range(len(epochs))]
+    """Draw one stage's mean length of old and of new prototypes, and where its `end` took them."""
+    x = range(start, start + len(epochs))
     for part, color in ((slice(0, n_old), OLD), (slice(n_old, None), NEW)):
         if not epochs[0].norms[part]:
             continue
         means = [float(np.mean(epoch.norms[part])) for epoch in epochs]
-        ax.plot(x, means, color=color, marker=".", markersize=5, linewidth=1.5)
-        if ended:
-            jump = [means[-1], float(np.mean(ended.after.norms[part]))]
-            ax.plot([x[-1], x[-1] + 0.5], jump, color=color, linewidth=1, linestyle=":")
-            ax.plot(x[-1] + 0.5, jump[1], color=color, marker="o", markerfacecolor="white", zorder=3)
+        ax.plot(x, means, color=color, marker=".", markersize=4)
+        if end is not None:
+            moved = float(np.mean(end.after.norms[part]))
+            ax.plot([x[-1], x[-1] + 0.5], [means[-1], moved], color=color, linestyle=":")
+            ax.plot(x[-1] + 0.5, moved, color=color, marker="o", markerfacecolor="white", zorder=3)
 
 
 def draw_losses(ax: Axes, records: Sequence[Record]) -> None:
-    """Draw each term of the loss over all epochs."""
+    """Draw each term of the loss over all epochs; a stage without it leaves a gap."""
     epochs = epoch_records(records)
     if not epochs:
         return write(ax, "no finished epoch yet")
-    names = list(dict.fromkeys(name for epoch in epochs for name in epoch.losses))
     ends = []
-    for name, color in zip(names, cycle(OTHER_COLORS), strict=False):
-        for start, of_stage in spans(records):
+    names = dict.fromkeys(name for epoch in epochs for name in epoch.losses)
+    for name, color in zip(names, cycle(METHOD_COLORS.values()), strict=False):
+        for start, of_stage in by_stage(records):
             y = [epoch.losses.get(name, np.nan) for epoch in of_stage]
-            ax.plot(range(start, start + len(y)), y, color=color, marker=".", markersize=5, linewidth=1.5)
+            ax.plot(range(start, start + len(y)), y, color=color, marker=".", markersize=4)
         last = max(i for i, epoch in enumerate(epochs) if name in epoch.losses)
         ends.append((last + 1, epochs[last].losses[name], name, color))
-    ax.set(ylabel="mean loss of an epoch")
+    ax.set_ylabel("loss (mean of the epoch)")
     ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
     mark_stages(ax, records)
     name_ends(ax, ends)
 
 
-def draw_heat(ax: Axes, percent: Matrix) -> AxesImage:
-    """Draw a matrix of percentages as shades."""
+def draw_heat(ax: Axes, percent: ArrayLike, aspect: str = "auto") -> AxesImage:
+    """Draw a matrix of percentages as shades of blue."""
     ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
-    ax.grid(False)
-    return ax.imshow(percent, cmap=HEAT, vmin=0, vmax=100, aspect="auto")
+    ax.grid(visible=False)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(8, integer=True))
+    return ax.imshow(percent, cmap="Blues", vmin=0, vmax=100, aspect=aspect)
 
 
-def write_cells(ax: Axes, percent: Matrix) -> None:
-    """Write each number into its cell, where there is one."""
-    size = min(10.0, 110 / len(percent))
-    form = ".1f" if len(percent) <= 10 else ".0f"
+def row_percent(confusion: ArrayLike) -> ArrayLike:
+    """Return each row's shares of its sum, in percent; zeros for a class without images."""
+    counts = np.asarray(confusion, dtype=np.float64)
+    return 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+def write_cells(ax: Axes, percent: ArrayLike) -> None:
+    """Write each number of a matrix into its cell."""
+    size = min(10.0, 120 / len(np.asarray(percent)))
     for (i, j), value in np.ndenumerate(percent):
         if not np.isnan(value):
-            color = "white" if value > 55 else INK  # where the shades turn dark
-            ax.text(j, i, f"{value:{form}}", ha="center", va="center", color=color, fontsize=size)
+            color = "white" if value > 55 else INK  # the shades turn dark there
+            ax.text(j, i, f"{value:.1f}", ha="center", va="center", color=color, fontsize=size)
 
 
-def draw_confusion(
-    ax: Axes, records: Sequence[Record], record: StageRecord, confusion: Sequence[Sequence[int]]
-) -> AxesImage:
-    """Draw the rows of a confusion matrix as shares, and lines where a stage's classes begin."""
-    counts = np.asarray(confusion, dtype=np.float64)
-    image = draw_heat(ax, 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
-    ax.set_aspect("equal")
-    for stage in range(1, record.stage + 1):
-        edge = n_old_classes(records, stage) - 0.5
-        ax.axhline(edge, color=FAINT, linewidth=0.7)
-        ax.axvline(edge, color=FAINT, linewidth=0.7)
-    names = class_names(records, record.n_seen)
-    name_classes(ax.xaxis, names)
-    name_classes(ax.yaxis, names)
-    ax.set_xlabel("predicted class")
-    return image
+# --- what panels share -----------------------------------------------------------------------
 
 
-# --- what the panels share ----------------------------------------------------------------------
-
-
-def new_figure(width: float, height: float, title: str | None) -> Figure:
-    """Return an empty figure of this size in inches."""
+def new_figure(
+    width: float, height: float, title: str | None, panels: int = 1, sharey: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of this size in inches, and its panels from left to right."""
     figure = Picture((width, height), dpi=100, layout="constrained", facecolor="white")
     if title:
         figure.suptitle(title, parse_math=False)
-    return figure
+    axes: list[Axes] = list(figure.subplots(1, panels, sharey=sharey, squeeze=False)[0])
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(axis="y", color=FAINT, linewidth=0.5)
+        ax.set_axisbelow(True)
+        ax.title.set_size(10)
+    return figure, axes
 
 
 def write(ax: Axes, text: str) -> None:
-    """Say something where nothing can be drawn."""
+    """Say why a panel is empty."""
     ax.set_axis_off()
     ax.text(0.5, 0.5, text, ha="center", va="center", color=INK, transform=ax.transAxes)
 
 
-def no_stage(figure: Figure, stage: int | None = None) -> Figure:
-    """Return a figure that says that the stage is not there."""
-    write(figure.add_subplot(), "no finished stage yet" if stage is None else f"no finished stage {stage}")
+def no_stage(stage: int | None, title: str | None) -> Figure:
+    """Return a figure that says which stage is missing."""
+    figure, [ax] = new_figure(WIDTH, 3.8, title)
+    write(ax, "no finished stage yet" if stage is None else f"stage {stage} is not finished")
     return figure
 
 
+def add_legend(figure: Figure, **more: Artist) -> None:
+    """Explain the two colours, and more, below the panels."""
+    colors = {"old classes": Patch(color=OLD), "new classes": Patch(color=NEW)}
+    entries = colors | more
+    figure.legend(
+        entries.values(), entries, loc="outside lower center", ncols=len(entries), frameon=False
+    )
+
+
 def name_classes(axis: Axis, names: Sequence[str]) -> None:
-    """Write the classes' names on an axis, if there is room."""
-    if len(names) > MANY:
-        return
-    rotation = 90 if axis.axis_name == "x" and max(map(len, names)) > 2 else 0
-    short = [name if len(name) <= 14 else name[:13] + "…" for name in names]
-    axis.set_ticks(range(len(names)), short, rotation=rotation, parse_math=False)
+    """Write the classes' names along an axis, if there is room for them."""
+    if len(names) <= MANY:
+        short = [name if len(name) <= 14 else f"{name[:13]}…" for name in names]
+        upright = isinstance(axis, XAxis) and max(map(len, names)) > 2
+        axis.set_ticks(range(len(names)), short, rotation=90 if upright else 0, parse_math=False)
+
+
+def column_names(records: Sequence[Record]) -> list[str]:
+    """Return what each stage's classes are called: by their names if these are short."""
+    stages = stage_records(records)
+    names = [" ".join(class_names(records, s.n_seen)[s.n_old :]) for s in stages]
+    return names if max(map(len, names)) <= 6 else [f"{s.n_old}-{s.n_seen - 1}" for s in stages]
+
+
+def mark_classes(ax: Axes, records: Sequence[Record], record: StageRecord) -> None:
+    """Name the classes of a confusion matrix, and part those of each stage by thin lines."""
+    for earlier in stage_records(records):
+        if 0 < earlier.n_old and earlier.stage <= record.stage:
+            ax.axhline(earlier.n_old - 0.5, color=INK, linewidth=0.4)
+            ax.axvline(earlier.n_old - 0.5, color=INK, linewidth=0.4)
+    for axis in (ax.xaxis, ax.yaxis):
+        name_classes(axis, class_names(records, record.n_seen))
+
+
+def mark_stages(ax: Axes, records: Sequence[Record]) -> None:
+    """Part the epochs of each stage by thin lines, and number the stages above."""
+    for start, epochs in by_stage(records):
+        if start > 1:
+            ax.axvline(start - 0.5, color=INK, linewidth=0.5)
+        word = "stage " if start == 1 else ""
+        middle = start + (len(epochs) - 1) / 2
+        place = ax.get_xaxis_transform()
+        ax.text(
+            middle,
+            1.01,
+            f"{word}{epochs[0].stage}",
+            ha="center",
+            va="bottom",
+            color=INK,
+            transform=place,
+        )
+    ax.set_xlabel("epochs of all stages")
+    ax.set_xlim(0.5, len(epoch_records(records)) + 0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(10, integer=True))
 
 
 def name_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write a text beside the axes for each (x, y, text, colour), and join the two by a line."""
-    bottom, top = ax.get_ylim()
-    wanted = [(y - bottom) / (top - bottom) for _, y, _, _ in ends]
-    heights = spread(wanted, gap=0.27 / ax.figure.get_figheight())
+    """Write beside the panel a text for each (x, y, text, colour), joined to its point by a line."""
+    low, high = ax.get_ylim()
+    heights = spread(
+        [(y - low) / (high - low) for _, y, _, _ in ends], 0.27 / ax.figure.get_figheight()
+    )
     for (x, y, text, color), height in zip(ends, heights, strict=True):
-        ax.annotate(
-            text, (x, y), (1.05, height), textcoords="axes fraction", va="center", color=INK,
-            parse_math=False, arrowprops={"arrowstyle": "-", "color": color, "shrinkA": 2, "shrinkB": 0},
-        )
+        line = {"arrowstyle": "-", "color": color, "shrinkA": 1, "shrinkB": 3}
+        place = {"xytext": (1.06, height), "textcoords": "axes fraction", "va": "center"}
+        ax.annotate(text, (x, y), color=INK, parse_math=False, arrowprops=line, **place)
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Return heights from 0 to 1 near those wanted, in their order, at least `gap` apart."""
-    ...
+    """Return heights near those wanted, in the same order, `gap` apart and between 0 and 1."""
+    order = np.argsort(wanted, kind="stable")
+    steps = gap * np.arange(len(wanted))
+    loose = np.asarray(wanted)[order] - steps
+    # rising as little as can be, once by lifting and once by lowering: their middle moves all least
+    level = (np.maximum.accumulate(loose) + np.minimum.accumulate(loose[::-1])[::-1]) / 2
+    heights = np.empty(len(wanted))
+    heights[order] = level.clip(0, max(0, 1 - gap * (len(wanted) - 1))) + steps
+    return [float(height) for height in heights]
+
+
+# --- what records say ------------------------------------------------------------------------
+
+
+def method_colors(labels: Iterable[str]) -> list[str]:
+    """Return each label's colour: its method's, or one that no method here has."""
+    labels = list(labels)
+    taken = {METHOD_COLORS[label] for label in labels if label in METHOD_COLORS}
+    spare = cycle([color for color in METHOD_COLORS.values() if color not in taken] or [INK])
+    return [METHOD_COLORS.get(label) or next(spare) for label in labels]
+
+
+def find_stage(records: Sequence[Record], stage: int | None) -> StageRecord | None:
+    """Return the record of a stage, or of the last one finished; None if there is none."""
+    found = [record for record in stage_records(records) if stage in (None, record.stage)]
+    return found[-1] if found else None
+
+
+def class_names(records: Sequence[Record], n: int) -> list[str]:
+    """Return the names of the first n classes; their numbers where no `RunRecord` names them."""
+    run = next((record for record in records if isinstance(record, RunRecord)), None)
+    return run.class_names[:n] if run else [str(c) for c in range(n)]
+
+
+def n_old(records: Sequence[Record], stage: int) -> int:
+    """Return how many classes had come before a stage."""
+    return max((len(e.norms) for e in epoch_records(records) if e.stage < stage), default=0)
+
+
+def by_stage(records: Sequence[Record]) -> list[tuple[int, list[EpochRecord]]]:
+    """Return each stage's epochs, and the number that its first one has among all, from 1."""
+    groups = [list(epochs) for _, epochs in groupby(epoch_records(records), lambda e: e.stage)]
+    starts = np.cumsum([1, *map(len, groups)]).tolist()
+    return list(zip(starts[:-1], groups, strict=True))

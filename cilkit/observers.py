@@ -1,9 +1,8 @@
 """Those who watch a run: each is called with one record after the other, and changes nothing."""
 
 import csv
-import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from cilkit.metrics import new_class_share, old_and_new_accuracy, stage_accuracy
 from cilkit.records import EpochRecord, Record, RunRecord, StageRecord
@@ -12,30 +11,23 @@ from cilkit.records import EpochRecord, Record, RunRecord, StageRecord
 class Console:
     """A line for each stage, and a bar for the epochs where somebody sits at a terminal."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        """Write to `stream`, by default to the terminal."""
-        self.stream = stream or sys.stdout
-        self.stages = 0
+    def __init__(self) -> None:
+        """Wait for the first record."""
+        self.stages = "?"
         self.bar: Any = None
 
     def __call__(self, record: Record) -> None:
         """Show one record."""
         match record:
-            case RunRecord():
-                self.stages = len(record.classes_per_stage)
-                config = record.config
+            case RunRecord(config=config, classes_per_stage=stages):
+                self.stages = str(len(stages))
                 print(
-                    f"{config['method']} on {config['dataset']}, seed {config['seed']}",
-                    file=self.stream,
+                    f"{config['method']} on {config['dataset']}, seed {config['seed']}", flush=True
                 )
             case EpochRecord():
                 self.show_progress(record)
             case StageRecord():
-                print(
-                    f"  stage {record.stage + 1}/{self.stages}  {describe(record)}",
-                    file=self.stream,
-                    flush=True,
-                )
+                print(f"  stage {record.stage + 1}/{self.stages} {describe(record)}", flush=True)
 
     def show_progress(self, record: EpochRecord) -> None:
         """Move the bar of the current stage."""
@@ -46,9 +38,8 @@ class Console:
             self.bar = tqdm(
                 desc=label, total=record.epochs, unit="epoch", leave=False, disable=None
             )
-        self.bar.set_postfix(
-            {name: f"{value:.3f}" for name, value in record.losses.items()}, refresh=False
-        )
+        losses = {name: f"{value:.3f}" for name, value in record.losses.items()}
+        self.bar.set_postfix(losses, refresh=False)
         self.bar.update(record.epoch - self.bar.n)
         if record.epoch == record.epochs:
             self.bar.close()

@@ -1,0 +1,110 @@
+"""What the tests share: a data set of noise around prototypes, a backbone of one layer, one thread."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from torch import Tensor, nn
+
+from cilkit.config import Config
+from cilkit.data import DataSet, Samples, Scenario, build_scenario
+from cilkit.datasets import image_set
+from cilkit.distributed import seed_all
+from cilkit.learner import Learner
+from cilkit.methods import METHODS
+from cilkit.model import CilClassifier, CilModel, Normalise
+
+settings.register_profile("cilkit", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("cilkit")
+
+MakeModel = Callable[..., CilModel]
+MakeLearner = Callable[..., Learner]
+Herding = Callable[[Tensor, int], list[int]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tiny tensors leave nothing to share among threads."""
+    torch.set_num_threads(1)
+
+
+class TinyBackbone(nn.Module):
+    """Images (B, 3, 8, 8) -> features (B, 16) that are not negative."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_features = 16
+        self.linear = nn.Linear(3 * 8 * 8, self.num_features)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.linear(images.flatten(1)).relu()
+        return features
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset() -> DataSet:
+    """6 classes of 20 + 10 images, 3x8x8: noise around a prototype of each class."""
+    generator = torch.Generator().manual_seed(0)
+    prototypes = torch.randint(40, 216, (6, 3, 8, 8), generator=generator)
+
+    def split(count: int) -> Samples:
+        labels = torch.arange(6).repeat(count)
+        noise = torch.randint(-40, 41, (len(labels), 3, 8, 8), generator=generator)
+        return Samples.of((prototypes[labels] + noise).byte(), labels)
+
+    return image_set("tiny", split(20), split(10), tuple("abcdef"))
+
+
+@pytest.fixture
+def tiny_config() -> Config:
+    """Three stages of two classes, two epochs each, 12 exemplars."""
+    return Config(increment=2, augment="none", budget=12, epochs=2, batch_size=16, lr=0.02)
+
+
+@pytest.fixture
+def tiny_scenario(tiny_dataset: DataSet, tiny_config: Config) -> Scenario:
+    """The tiny data set in three stages."""
+    return build_scenario(tiny_dataset, tiny_config)
+
+
+@pytest.fixture
+def make_model(tiny_dataset: DataSet) -> MakeModel:
+    """Return a function that builds a model; by default a tiny one of no classes yet."""
+
+    def make(backbone: nn.Module | None = None, features: int = 16, bias: bool = False) -> CilModel:
+        seed_all(0)
+        normalise = Normalise(tiny_dataset.mean, tiny_dataset.std)
+        return CilModel(backbone or TinyBackbone(), CilClassifier(features, bias), normalise)
+
+    return make
+
+
+@pytest.fixture
+def make_learner(tiny_config: Config, make_model: MakeModel) -> MakeLearner:
+    """Return a function that builds the learner of a method, with settings of its own."""
+
+    def make(method: str, **changes: object) -> Learner:
+        config = replace(tiny_config, method=method, **changes)  # type: ignore[arg-type]
+        return METHODS[method](make_model(bias=config.head_bias), config)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def algorithm_4() -> Herding:
+    """Return iCaRL's Algorithm 4, read literally, in float64, each row at most once."""
+
+    def choose(features: Tensor, m: int) -> list[int]:
+        rows = features.double().numpy()
+        chosen: list[int] = []
+        for k in range(1, min(m, len(rows)) + 1):
+            already = rows[chosen].sum(axis=0)
+            distances = np.linalg.norm(rows.mean(axis=0) - (rows + already) / k, axis=1)
+            distances[chosen] = np.inf
+            chosen.append(int(distances.argmin()))
+        return chosen
+
+    return choose

@@ -1,0 +1,123 @@
+"""The command line as a person meets it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cilkit import PRESETS
+from cilkit.cli import main
+
+QUICK = ["--epochs", "1", "--base", "5", "--increment", "5", "--backbone", "resnet8"]
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the sentence that a command is refused with, at once."""
+    try:
+        status = main(words)
+    except SystemExit as stop:  # tyro's own
+        status = int(stop.code or 0)
+    assert status == 2
+    return " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_help_lists_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert all(name in text for name in PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["--method", "wb"],
+            "unknown method 'wb'; known: finetune, lwf, replay, replay-kd, wa, joint",
+        ),
+        (["--dataset", "digit"], "unknown data set 'digit'; known: digits, cifar100; did you mean"),
+        (["--backbone", "resnet21"], "unknown backbone 'resnet21'; known: resnet8, resnet20"),
+        (["--preset", "cifar"], "unknown preset 'cifar'; known: digits, cifar100-b50-10"),
+        (["--augment", "crops"], "unknown augmentation 'crops'; known: none, crop, crop-flip"),
+        (["--increment", "3"], "base 0 and increment 3 do not fit the 10 classes of digits"),
+        (["--base", "11"], "base 11 and increment 2 do not fit the 10 classes of digits"),
+        (["--class-order", "0", "1", "1"], "class_order must hold each label from 0 to 9 once"),
+        (["--budget", "9"], "budget is 9 exemplars in total, too few for 10 classes"),
+        (["--epochs", "0"], "epochs is 0; it must lie between 1 and"),
+        (["--lr", "nan"], "lr is nan; it must lie between"),
+        (["--seed", "-1"], "seed is -1; it must lie between 0 and"),
+        (["--schedule", "step"], "milestones is empty"),
+        (["--device", "tpu"], "device 'tpu' cannot be used here"),
+        (["--dataset", "cifar100", "--data-path", "/nowhere"], "no CIFAR-100 in '/nowhere'"),
+        (["--budget-per", "stage"], "invalid choice 'stage'"),
+        (["--epoch", "3"], "Unrecognized options: --epoch"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_gets_one_sentence(
+    words: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sentence in refused(["run", *words, "--out", str(tmp_path)], capsys)
+
+
+def test_a_place_that_cannot_be_written_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot write to" in refused(["run", "--out", str(tmp_path / "file" / "run")], capsys)
+
+
+def test_an_empty_folder_has_nothing_to_draw(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "no records in" in refused(["plot", str(tmp_path)], capsys)
+
+
+def test_run_leaves_records_tables_and_figures(tmp_path: Path) -> None:
+    assert main(["run", *QUICK, "--out", str(tmp_path), "--csv", "--tensorboard"]) == 0
+    left = {path.name for path in tmp_path.iterdir()}
+    assert {"records.jsonl", "checkpoint.safetensors", "epochs.csv", "stages.csv"} <= left
+    assert {"accuracy.png", "prototype-norms.png", "confusion.png"} <= left
+    assert any(name.startswith("events.out.tfevents") for name in left)
+
+
+def test_compare_leaves_a_summary_in_percent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", "--methods", "finetune", "wa", "--seeds", "3", "4", *QUICK]
+    assert main([*words, "--out", str(tmp_path)]) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert {method: {key: len(v) for key, v in of.items()} for method, of in summary.items()} == {
+        "finetune": {"last": 2, "average": 2},
+        "wa": {"last": 2, "average": 2},
+    }
+    assert f"{sum(summary['wa']['last']) / 2:.1f} ±" in capsys.readouterr().out
+
+
+def test_compare_refuses_a_method_that_is_named_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", "--methods", "wa", "wa", "--out", str(tmp_path)]
+    assert "each only once" in refused(words, capsys)
+
+
+def test_two_processes_do_the_same_work_under_torchrun(tmp_path: Path) -> None:
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    words = ["-m", "cilkit", "run", *QUICK, "--out", str(tmp_path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*torchrun, *words], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 1 + 2 * 2
+    assert done.stdout.count("stage 2/2") == 1  # one process speaks

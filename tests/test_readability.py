@@ -1,0 +1,105 @@
+"""The promises that the code makes to its readers."""
+
+import ast
+import io
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import cilkit
+from cilkit import METHODS, Config
+
+PACKAGE = Path(cilkit.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+# What one reads to understand WA: the method and what it is made of, the loop, the formulas.
+CORE = ["methods/replay.py", "methods/lwf.py", "methods/replay_kd.py", "methods/wa.py"]
+CORE += ["learn.py", "functional.py"]
+
+
+def docstring_lines(tree: ast.AST) -> set[int]:
+    lines: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            first = node.body[0]
+            lines |= set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+    return lines
+
+
+def code_lines(path: Path) -> int:
+    """Count the lines that hold code: no blanks, comments, docstrings or imports."""
+    source = path.read_text()
+    tree = ast.parse(source)
+    skipped = docstring_lines(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            skipped |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+    layout |= {tokenize.ENDMARKER}
+    counted: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in layout:
+            counted |= set(range(token.start[0], token.end[0] + 1))
+    return len(counted - skipped)
+
+
+def test_the_core_reads_in_a_hundred_lines() -> None:
+    assert sum(code_lines(PACKAGE / name) for name in CORE) <= 100
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_function_is_longer_than_25_lines(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    documented = docstring_lines(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            body = set(range(node.body[0].lineno, (node.end_lineno or 0) + 1)) - documented
+            assert len(body) <= 25, f"{node.name} has {len(body)} lines"
+
+
+def test_every_public_name_says_what_it_is() -> None:
+    undocumented = [
+        name
+        for name in cilkit.__all__
+        if callable(getattr(cilkit, name)) and not getattr(cilkit, name).__doc__
+    ]
+    assert undocumented == []
+
+
+def test_the_method_option_names_every_method() -> None:
+    line = next(
+        line for line in (PACKAGE / "config.py").read_text().splitlines() if "    method:" in line
+    )
+    assert all(name in line for name in METHODS)
+
+
+def test_a_method_knows_no_optimizer_no_processes_and_no_output() -> None:
+    for path in (PACKAGE / "methods").glob("*.py"):
+        names = {
+            node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)
+        }
+        assert not names & {"print", "open", "optimizer", "rank", "world_size", "distributed"}, path
+
+
+def test_importing_cilkit_imports_nothing_slow() -> None:
+    """continuum alone takes six seconds; timm, torchvision, scikit-learn, matplotlib one or two."""
+    slow = ["continuum", "timm", "torchvision", "sklearn", "matplotlib", "torchmetrics", "tyro"]
+    code = f"import sys, cilkit; print([name for name in {slow} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_cilkit_leaves_the_number_of_threads_alone() -> None:
+    code = "import torch; before = torch.get_num_threads(); import cilkit"
+    code += "; print(before == torch.get_num_threads())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+
+
+def test_the_config_is_frozen() -> None:
+    with pytest.raises(AttributeError):
+        Config().seed = 1  # type: ignore[misc]

@@ -1,0 +1,173 @@
+"""A run as a whole: it learns, it can be stopped and resumed anywhere, it never overwrites."""
+
+import json
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from cilkit import METHODS, Config, InputError, build, learn, read_records, run
+from cilkit.checkpoint import load, save
+from cilkit.metrics import stage_accuracy
+from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, stage_records
+
+# Three stages of digits, two epochs each: a second.
+QUICK = Config(
+    base=4, increment=3, backbone="resnet8", budget=40, epochs=2, batch_size=64, lr=0.05, threads=1
+)
+KINDS = [RunRecord] + 3 * [EpochRecord, EpochRecord, StageRecord]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record]]:
+    out = tmp_path_factory.mktemp("uninterrupted")
+    return out, run(QUICK, out)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load(folder / "checkpoint.safetensors").tensors
+
+
+def test_a_run_yields_a_record_for_each_epoch_and_stage(
+    uninterrupted: tuple[Path, list[Record]],
+) -> None:
+    assert [type(record) for record in uninterrupted[1]] == KINDS
+
+
+def test_the_file_of_records_holds_what_was_yielded(
+    uninterrupted: tuple[Path, list[Record]],
+) -> None:
+    assert read_records(uninterrupted[0]) == uninterrupted[1]
+
+
+def test_the_same_seed_gives_the_same_records(uninterrupted: tuple[Path, list[Record]]) -> None:
+    assert run(QUICK) == uninterrupted[1]
+
+
+def test_another_seed_gives_other_records(uninterrupted: tuple[Path, list[Record]]) -> None:
+    learner, scenario = build(replace(QUICK, seed=1))
+    assert next(learn(learner, scenario)) != uninterrupted[1][1]
+
+
+@pytest.mark.parametrize("records", range(1, len(KINDS) + 1))
+def test_a_resumed_run_equals_the_uninterrupted_one(
+    records: int, uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+) -> None:
+    """Stop after the first epoch, between the last epoch and the alignment, after a stage, ..."""
+    seen: list[Record] = []
+
+    def interrupt(record: Record) -> None:
+        seen.append(record)
+        if len(seen) == records:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run(QUICK, tmp_path, [interrupt])
+    shown: list[Record] = []
+    assert run(QUICK, tmp_path, [shown.append], resume=True) == uninterrupted[1]
+    assert shown == uninterrupted[1]
+    assert read_records(tmp_path) == uninterrupted[1]
+    expected = weights(uninterrupted[0])
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(tmp_path).items())
+
+
+def test_a_run_without_resume_never_overwrites_another(
+    uninterrupted: tuple[Path, list[Record]],
+) -> None:
+    before = (uninterrupted[0] / "records.jsonl").read_bytes()
+    with pytest.raises(InputError, match="holds a run already"):
+        run(QUICK, uninterrupted[0])
+    assert (uninterrupted[0] / "records.jsonl").read_bytes() == before
+
+
+def test_a_run_of_other_settings_is_not_resumed(uninterrupted: tuple[Path, list[Record]]) -> None:
+    with pytest.raises(InputError, match=r"lr is 0\.05 there, 0\.1 here"):
+        run(replace(QUICK, lr=0.1), uninterrupted[0], resume=True)
+
+
+def test_a_run_may_be_resumed_on_another_machine(
+    uninterrupted: tuple[Path, list[Record]],
+) -> None:
+    elsewhere = replace(QUICK, threads=2, data_path=Path("elsewhere"))
+    assert run(elsewhere, uninterrupted[0], resume=True) == uninterrupted[1]
+
+
+def test_a_damaged_checkpoint_is_refused(
+    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+) -> None:
+    content = bytearray((uninterrupted[0] / "checkpoint.safetensors").read_bytes())
+    content[-100] ^= 1
+    (tmp_path / "checkpoint.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match="damaged"):
+        load(tmp_path / "checkpoint.safetensors")
+
+
+def test_a_checkpoint_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, scenario = build(QUICK)
+    learner.begin(scenario.stages[0])
+    path = tmp_path / "checkpoint.safetensors"
+    save(path, learner, [])
+    before = path.read_bytes()
+
+    def torn(tensors: object, unfinished: Path, metadata: object) -> None:
+        unfinished.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("cilkit.checkpoint.save_file", torn)
+    with pytest.raises(OSError, match="disk full"):
+        save(path, learner, [])
+    assert path.read_bytes() == before
+
+
+def test_nothing_happens_before_the_first_record_is_asked_for() -> None:
+    learner, scenario = build(QUICK)
+    learn(learner, scenario)
+    assert learner.model.classifier.n_classes == 0
+
+
+def test_gradients_are_enabled_whenever_the_caller_has_control() -> None:
+    learner, scenario = build(QUICK)
+    assert all(torch.is_grad_enabled() for _ in islice(learn(learner, scenario), 4))
+
+
+def test_the_class_order_and_its_names_are_stored(
+    uninterrupted: tuple[Path, list[Record]],
+) -> None:
+    record = json.loads((uninterrupted[0] / "records.jsonl").read_text().splitlines()[0])
+    assert record["class_names"] == [str(label) for label in record["class_order"]]
+
+
+def test_gamma_and_every_norm_before_and_after_are_recorded(
+    uninterrupted: tuple[Path, list[Record]],
+) -> None:
+    last = stage_records(uninterrupted[1])[-1]
+    scaled = [last.facts["gamma"] * norm for norm in last.before.norms[last.n_old :]]
+    assert last.after.norms[: last.n_old] == last.before.norms[: last.n_old]
+    assert last.after.norms[last.n_old :] == pytest.approx(scaled, rel=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_and_keeps_within_its_budget(method: str) -> None:
+    last = stage_records(run(replace(QUICK, method=method)))[-1]
+    assert last.exemplars <= QUICK.budget
+    assert 0 <= stage_accuracy(last) <= 100
+
+
+def test_bf16_channels_last_and_timm_augmentation_run_to_the_end() -> None:
+    config = replace(
+        QUICK, bf16=True, channels_last=True, augment="timm", epochs=1, base=8, increment=2
+    )
+    assert len(stage_records(run(config))) == 2
+
+
+def test_joint_training_remembers_and_fine_tuning_forgets() -> None:
+    config = replace(QUICK, epochs=10, base=5, increment=5)
+    joint, finetune = (
+        stage_accuracy(stage_records(run(replace(config, method=method)))[-1])
+        for method in ("joint", "finetune")
+    )
+    assert joint > finetune + 30
