@@ -8,6 +8,7 @@ records. Where there is nothing to draw yet, a figure says so.
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle, groupby
+from typing import Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -15,12 +16,13 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from cilkit.metrics import accuracy_matrix, stage_accuracy
+from cilkit.metrics import Matrix, accuracy_matrix, stage_accuracy
 from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, epoch_records, stage_records
 
 OLD, NEW = "#0072B2", "#D55E00"
@@ -49,13 +51,13 @@ class Picture(Figure):
         return file.getvalue(), {"width": round(width), "height": round(height)}
 
 
-# --- one figure for each question ------------------------------------------------------------
+# --- one figure for each question ---------------------------------------------------------------
 
 
 def accuracy_per_stage(runs: Runs, *, title: str | None = None) -> Figure:
-    """Draw A_i (percent) over the classes seen: each label's mean, its runs as thin lines.
+    """Draw A_i (percent) over the classes seen: each label's mean, and its runs as thin lines.
 
-    `runs` holds, for each label (a method's name, say), the records of one or more runs.
+    `runs` holds, for each label (a method's name, say), the records of one run or of several.
     """
     figure, [ax] = new_figure(WIDTH, 4.2, title)
     draw_accuracy(ax, runs)
@@ -75,9 +77,9 @@ def prototype_norms(
     names = class_names(records, record.n_seen)
     for ax, part, heading in zip(axes, (record.before, record.after), headings, strict=True):
         draw_norms(ax, names, part.norms, record.n_old)
-        ax.set_title(heading)
+        ax.set_title(heading, fontsize="medium")
     axes[1].set_ylabel("")
-    add_legend(figure, mean=Line2D([], [], color=INK, linestyle="--"))
+    add_legend(figure, {"mean": Line2D([], [], color=INK, linestyle="--")})
     return figure
 
 
@@ -88,14 +90,11 @@ def norms_by_epoch(records: Sequence[Record], *, title: str | None = None) -> Fi
         write(ax, "no finished epoch yet")
         return figure
     for start, epochs in by_stage(records):
-        draw_mean_norms(
-            ax, start, epochs, find_stage(records, epochs[0].stage), n_old(records, epochs[0].stage)
-        )
+        draw_mean_norms(ax, start, epochs, records)
     ax.set_ylabel("mean length of the prototypes")
-    ax.set_ylim(bottom=0)
     mark_stages(ax, records)
     end = Line2D([], [], color=INK, linestyle=":", marker="o", markerfacecolor="white")
-    add_legend(figure, **{"moved by the stage's end": end})
+    add_legend(figure, {"moved by the stage's end": end})
     return figure
 
 
@@ -104,35 +103,35 @@ def accuracy_matrix_figure(records: Sequence[Record], *, title: str | None = Non
     stages = stage_records(records)
     if not stages:
         return no_stage(None, title)
-    n = len(stages)
+    n, matrix = len(stages), accuracy_matrix(records)
     figure, [ax] = new_figure(min(WIDTH, 2.8 + 0.6 * n), min(6.0, 1.4 + 0.45 * n), title)
-    image = draw_heat(ax, accuracy_matrix(records))
+    image = draw_heat(ax, matrix)
     if n <= MANY:
-        write_cells(ax, accuracy_matrix(records))
+        write_cells(ax, matrix)
         ax.set_xticks(range(n), column_names(records), parse_math=False)
         ax.set_yticks(range(n), [str(record.stage) for record in stages])
     else:
         figure.colorbar(image)
     ax.set(xlabel="classes of the stage", ylabel="after stage")
-    ax.set_title("accuracy (%)")
+    ax.set_title("accuracy (%)", fontsize="medium")
     return figure
 
 
 def confusion_figure(
     records: Sequence[Record], *, stage: int | None = None, title: str | None = None
 ) -> Figure:
-    """Draw what each class is taken for (percent of its images), before and after a stage's `end`."""
+    """Draw what each class was taken for (percent), before and after the `end` of a stage."""
     record = find_stage(records, stage)
     if record is None:
         return no_stage(stage, title)
     panels = {"as trained": record.before.confusion, "after its end": record.after.confusion}
     if record.before.confusion == record.after.confusion:
         del panels["as trained"]
-    figure, axes = new_figure(WIDTH if len(panels) == 2 else 4.8, 3.9, title, panels=len(panels))
+    figure, axes = new_figure(WIDTH if len(panels) == 2 else 4.8, 3.6, title, panels=len(panels))
     for ax, (heading, confusion) in zip(axes, panels.items(), strict=True):
         image = draw_heat(ax, row_percent(confusion), aspect="equal")
         mark_classes(ax, records, record)
-        ax.set_title(f"stage {record.stage}, {heading}")
+        ax.set_title(f"stage {record.stage}, {heading}", fontsize="medium")
         ax.set_xlabel("predicted class")
     axes[0].set_ylabel("true class")
     figure.colorbar(image, ax=axes, label="images of the true class (%)", shrink=0.8)
@@ -152,6 +151,8 @@ def live_figure(records: Sequence[Record]) -> Figure:
     draw_latest_norms(norms, records)
     run = next((record for record in records if isinstance(record, RunRecord)), None)
     draw_accuracy(accuracy, {run.config["method"] if run else "run": [records]})
+    if run and stage_records(records):  # room for the stages to come
+        accuracy.set_xlim(0, len(run.class_names))
     draw_losses(losses, records)
     return figure
 
@@ -165,14 +166,12 @@ FIGURES: dict[str, Callable[..., Figure]] = {
 }
 
 
-# --- what fills a panel ----------------------------------------------------------------------
+# --- what fills a panel -------------------------------------------------------------------------
 
 
 def draw_accuracy(ax: Axes, runs: Runs) -> None:
     """Draw the accuracy of labelled runs over the classes seen."""
-    curves = {
-        label: [points for run in many if (points := curve(run))] for label, many in runs.items()
-    }
+    curves = {label: list(filter(None, map(curve, many))) for label, many in runs.items()}
     curves = {label: many for label, many in curves.items() if many}
     if not curves:
         return write(ax, "no finished stage yet")
@@ -182,12 +181,12 @@ def draw_accuracy(ax: Axes, runs: Runs) -> None:
         mean = [np.mean(points, axis=0) for points in zip(*many, strict=False)]
         for points in many if len(many) > 1 else []:
             ax.plot(*zip(*points, strict=True), color=color, linewidth=0.8, alpha=0.5)
-        ax.plot(*zip(*mean, strict=True), color=color, linewidth=2, marker="o", markersize=5)
+        ax.plot(*zip(*mean, strict=True), "o-", color=color, linewidth=2, ms=5, clip_on=False)
         ends.append((*mean[-1], f"{label} {mean[-1][1]:.1f}", color))
-    ax.set(xlabel="classes seen so far", ylabel="accuracy (%)", ylim=(0, 102))
-    seen = sorted({int(x) for many in curves.values() for points in many for x, _ in points})
+    seen = sorted({x for many in curves.values() for points in many for x, _ in points})
     if len(seen) <= MANY // 2:
         ax.set_xticks(seen)
+    ax.set(xlabel="classes seen so far", ylabel="accuracy (%)", ylim=(0, 102))
     name_ends(ax, ends)
 
 
@@ -201,10 +200,10 @@ def draw_norms(ax: Axes, names: Sequence[str], norms: Sequence[float], n_old: in
     n, ends = len(norms), []
     colors = [OLD] * n_old + [NEW] * (n - n_old)
     ax.bar(range(n), norms, width=0.8 if n <= MANY else 1.0, color=colors, alpha=0.5)
-    for part, color, phase in ((norms[:n_old], OLD, 0), (norms[n_old:], NEW, 4)):
+    for part, color, phase in ((norms[:n_old], OLD, 0), (norms[n_old:], NEW, 6)):
         if part:  # dashes in each other's gaps: equal means are both seen
             mean = float(np.mean(part))
-            ax.axhline(mean, color=color, linestyle=(phase, (4, 4)), linewidth=1.5)
+            ax.axhline(mean, color=color, linestyle=(phase, (6, 6)), linewidth=1.5)
             ends.append((n - 0.5, mean, f"{mean:.2f}", color))
     ax.set(ylabel="length of the prototype", xlabel="class", xlim=(-0.5, n - 0.5))
     name_classes(ax.xaxis, names)
@@ -220,24 +219,26 @@ def draw_latest_norms(ax: Axes, records: Sequence[Record]) -> None:
         norms, when = latest.after.norms, "after its end"
     else:
         norms, when = latest.norms, f"epoch {latest.epoch} of {latest.epochs}"
-    draw_norms(ax, class_names(records, len(norms)), norms, n_old(records, latest.stage))
-    ax.set_title(f"stage {latest.stage}, {when}")
+    draw_norms(ax, class_names(records, len(norms)), norms, old_classes(records, latest.stage))
+    ax.set_title(f"stage {latest.stage}, {when}", fontsize="medium")
 
 
 def draw_mean_norms(
-    ax: Axes, start: int, epochs: Sequence[EpochRecord], end: StageRecord | None, n_old: int
+    ax: Axes, start: int, epochs: Sequence[EpochRecord], records: Sequence[Record]
 ) -> None:
     """Draw one stage's mean length of old and of new prototypes, and where its `end` took them."""
-    x = range(start, start + len(epochs))
-    for part, color in ((slice(0, n_old), OLD), (slice(n_old, None), NEW)):
+    x, stage = range(start, start + len(epochs)), epochs[0].stage
+    n_old, end = old_classes(records, stage), find_stage(records, stage)
+    for part, color, size in ((slice(0, n_old), OLD, 8), (slice(n_old, None), NEW, 5)):
         if not epochs[0].norms[part]:
             continue
         means = [float(np.mean(epoch.norms[part])) for epoch in epochs]
-        ax.plot(x, means, color=color, marker=".", markersize=4)
-        if end is not None:
+        ax.plot(x, means, ".-", color=color, ms=4)
+        if end is not None:  # circles of two sizes: equal means are both seen
             moved = float(np.mean(end.after.norms[part]))
-            ax.plot([x[-1], x[-1] + 0.5], [means[-1], moved], color=color, linestyle=":")
-            ax.plot(x[-1] + 0.5, moved, color=color, marker="o", markerfacecolor="white", zorder=3)
+            ax.plot([x[-1], x[-1] + 0.5], [means[-1], moved], ":", color=color)
+            [circle] = ax.plot(x[-1] + 0.5, moved, "o", color=color, mfc="white", ms=size)
+            circle.set(zorder=3, clip_on=False)
 
 
 def draw_losses(ax: Axes, records: Sequence[Record]) -> None:
@@ -247,50 +248,48 @@ def draw_losses(ax: Axes, records: Sequence[Record]) -> None:
         return write(ax, "no finished epoch yet")
     ends = []
     names = dict.fromkeys(name for epoch in epochs for name in epoch.losses)
-    for name, color in zip(names, cycle(METHOD_COLORS.values()), strict=False):
+    for name, dashes in zip(names, cycle(("-", "--", ":", "-.")), strict=False):
         for start, of_stage in by_stage(records):
             y = [epoch.losses.get(name, np.nan) for epoch in of_stage]
-            ax.plot(range(start, start + len(y)), y, color=color, marker=".", markersize=4)
+            ax.plot(range(start, start + len(y)), y, linestyle=dashes, color=INK, marker=".", ms=4)
         last = max(i for i, epoch in enumerate(epochs) if name in epoch.losses)
-        ends.append((last + 1, epochs[last].losses[name], name, color))
+        ends.append((last + 1, epochs[last].losses[name], name, INK))
     ax.set_ylabel("loss (mean of the epoch)")
-    ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
     mark_stages(ax, records)
     name_ends(ax, ends)
 
 
-def draw_heat(ax: Axes, percent: ArrayLike, aspect: str = "auto") -> AxesImage:
+def draw_heat(ax: Axes, percent: ArrayLike, aspect: Literal["auto", "equal"] = "auto") -> AxesImage:
     """Draw a matrix of percentages as shades of blue."""
     ax.spines[:].set_visible(False)
     ax.grid(visible=False)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(8, integer=True))
     return ax.imshow(percent, cmap="Blues", vmin=0, vmax=100, aspect=aspect)
 
 
-def row_percent(confusion: ArrayLike) -> ArrayLike:
+def row_percent(confusion: ArrayLike) -> Matrix:
     """Return each row's shares of its sum, in percent; zeros for a class without images."""
     counts = np.asarray(confusion, dtype=np.float64)
-    return 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return np.asarray(100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
-def write_cells(ax: Axes, percent: ArrayLike) -> None:
+def write_cells(ax: Axes, percent: Matrix) -> None:
     """Write each number of a matrix into its cell."""
-    size = min(10.0, 120 / len(np.asarray(percent)))
+    size = min(10.0, 110 / len(percent))
     for (i, j), value in np.ndenumerate(percent):
         if not np.isnan(value):
             color = "white" if value > 55 else INK  # the shades turn dark there
             ax.text(j, i, f"{value:.1f}", ha="center", va="center", color=color, fontsize=size)
 
 
-# --- what panels share -----------------------------------------------------------------------
+# --- what panels share --------------------------------------------------------------------------
 
 
 def new_figure(
     width: float, height: float, title: str | None, panels: int = 1, sharey: bool = True
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure of this size in inches, and its panels from left to right."""
-    figure = Picture((width, height), dpi=100, layout="constrained", facecolor="white")
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06, wspace=0.03)
+    figure = Picture((width, height), dpi=100, layout=layout)
     if title:
         figure.suptitle(title, parse_math=False)
     axes: list[Axes] = list(figure.subplots(1, panels, sharey=sharey, squeeze=False)[0])
@@ -298,7 +297,7 @@ def new_figure(
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", color=FAINT, linewidth=0.5)
         ax.set_axisbelow(True)
-        ax.title.set_size(10)
+        ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
     return figure, axes
 
 
@@ -315,13 +314,11 @@ def no_stage(stage: int | None, title: str | None) -> Figure:
     return figure
 
 
-def add_legend(figure: Figure, **more: Artist) -> None:
+def add_legend(figure: Figure, more: Mapping[str, Artist]) -> None:
     """Explain the two colours, and more, below the panels."""
-    colors = {"old classes": Patch(color=OLD), "new classes": Patch(color=NEW)}
-    entries = colors | more
-    figure.legend(
-        entries.values(), entries, loc="outside lower center", ncols=len(entries), frameon=False
-    )
+    names = ["old classes", "new classes", *more]
+    handles = [Patch(color=OLD), Patch(color=NEW), *more.values()]
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
 
 
 def name_classes(axis: Axis, names: Sequence[str]) -> None:
@@ -335,14 +332,16 @@ def name_classes(axis: Axis, names: Sequence[str]) -> None:
 def column_names(records: Sequence[Record]) -> list[str]:
     """Return what each stage's classes are called: by their names if these are short."""
     stages = stage_records(records)
-    names = [" ".join(class_names(records, s.n_seen)[s.n_old :]) for s in stages]
-    return names if max(map(len, names)) <= 6 else [f"{s.n_old}-{s.n_seen - 1}" for s in stages]
+    names = [" ".join(class_names(records, stage.n_seen)[stage.n_old :]) for stage in stages]
+    if max(map(len, names)) <= 5:
+        return names
+    return [f"{stage.n_old}–{stage.n_seen - 1}" for stage in stages]
 
 
 def mark_classes(ax: Axes, records: Sequence[Record], record: StageRecord) -> None:
     """Name the classes of a confusion matrix, and part those of each stage by thin lines."""
     for earlier in stage_records(records):
-        if 0 < earlier.n_old and earlier.stage <= record.stage:
+        if 0 < earlier.stage <= record.stage:
             ax.axhline(earlier.n_old - 0.5, color=INK, linewidth=0.4)
             ax.axvline(earlier.n_old - 0.5, color=INK, linewidth=0.4)
     for axis in (ax.xaxis, ax.yaxis):
@@ -350,37 +349,30 @@ def mark_classes(ax: Axes, records: Sequence[Record], record: StageRecord) -> No
 
 
 def mark_stages(ax: Axes, records: Sequence[Record]) -> None:
-    """Part the epochs of each stage by thin lines, and number the stages above."""
-    for start, epochs in by_stage(records):
+    """Make x the epochs of all stages, parted by thin lines, with the stages' numbers above."""
+    stages, above = by_stage(records), ax.get_xaxis_transform()
+    for start, epochs in stages:
         if start > 1:
             ax.axvline(start - 0.5, color=INK, linewidth=0.5)
-        word = "stage " if start == 1 else ""
-        middle = start + (len(epochs) - 1) / 2
-        place = ax.get_xaxis_transform()
-        ax.text(
-            middle,
-            1.01,
-            f"{word}{epochs[0].stage}",
-            ha="center",
-            va="bottom",
-            color=INK,
-            transform=place,
-        )
-    ax.set_xlabel("epochs of all stages")
-    ax.set_xlim(0.5, len(epoch_records(records)) + 0.5)
-    ax.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+        if len(stages) <= MANY:
+            middle = start + (len(epochs) - 1) / 2
+            ax.text(middle, 1.01, str(epochs[0].stage), ha="center", color=INK, transform=above)
+    ax.text(0, 1.01, "stage", ha="right", color=INK, transform=ax.transAxes)
+    ax.set(xlabel="epochs of all stages", xlim=(0.5, len(epoch_records(records)) + 0.5))
+    if ax.dataLim.y0 >= 0:
+        ax.set_ylim(bottom=0)
 
 
 def name_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write beside the panel a text for each (x, y, text, colour), joined to its point by a line."""
+    """Write beside the panel the text of each (x, y, text, colour), joined to its point."""
     low, high = ax.get_ylim()
-    heights = spread(
-        [(y - low) / (high - low) for _, y, _, _ in ends], 0.27 / ax.figure.get_figheight()
-    )
+    gap = 0.2 * ax.figure.dpi / ax.bbox.height  # 0.2 inches: a line of text
+    heights = spread([(y - low) / (high - low) for _, y, _, _ in ends], gap)
     for (x, y, text, color), height in zip(ends, heights, strict=True):
-        line = {"arrowstyle": "-", "color": color, "shrinkA": 1, "shrinkB": 3}
-        place = {"xytext": (1.06, height), "textcoords": "axes fraction", "va": "center"}
-        ax.annotate(text, (x, y), color=INK, parse_math=False, arrowprops=line, **place)
+        line = {"arrowstyle": "-", "color": color, "linewidth": 0.8, "shrinkB": 3}
+        at, beside = (x, y), (1.06, height)
+        label = ax.annotate(text, at, beside, textcoords="axes fraction", arrowprops=line)
+        label.set(verticalalignment="center", color=INK, parse_math=False)
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -388,22 +380,22 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     order = np.argsort(wanted, kind="stable")
     steps = gap * np.arange(len(wanted))
     loose = np.asarray(wanted)[order] - steps
-    # rising as little as can be, once by lifting and once by lowering: their middle moves all least
+    # to lift what is too low, or to lower what is too high: halfway, nothing moves far
     level = (np.maximum.accumulate(loose) + np.minimum.accumulate(loose[::-1])[::-1]) / 2
     heights = np.empty(len(wanted))
-    heights[order] = level.clip(0, max(0, 1 - gap * (len(wanted) - 1))) + steps
+    heights[order] = level.clip(0, max(0.0, 1 - gap * (len(wanted) - 1))) + steps
     return [float(height) for height in heights]
 
 
-# --- what records say ------------------------------------------------------------------------
+# --- what records say ---------------------------------------------------------------------------
 
 
 def method_colors(labels: Iterable[str]) -> list[str]:
     """Return each label's colour: its method's, or one that no method here has."""
     labels = list(labels)
-    taken = {METHOD_COLORS[label] for label in labels if label in METHOD_COLORS}
-    spare = cycle([color for color in METHOD_COLORS.values() if color not in taken] or [INK])
-    return [METHOD_COLORS.get(label) or next(spare) for label in labels]
+    spare = [color for method, color in METHOD_COLORS.items() if method not in labels]
+    others = cycle(spare or [INK])
+    return [METHOD_COLORS.get(label) or next(others) for label in labels]
 
 
 def find_stage(records: Sequence[Record], stage: int | None) -> StageRecord | None:
@@ -418,13 +410,13 @@ def class_names(records: Sequence[Record], n: int) -> list[str]:
     return run.class_names[:n] if run else [str(c) for c in range(n)]
 
 
-def n_old(records: Sequence[Record], stage: int) -> int:
+def old_classes(records: Sequence[Record], stage: int) -> int:
     """Return how many classes had come before a stage."""
     return max((len(e.norms) for e in epoch_records(records) if e.stage < stage), default=0)
 
 
 def by_stage(records: Sequence[Record]) -> list[tuple[int, list[EpochRecord]]]:
-    """Return each stage's epochs, and the number that its first one has among all, from 1."""
+    """Return each stage's epochs, and the number that the first of them has among all, from 1."""
     groups = [list(epochs) for _, epochs in groupby(epoch_records(records), lambda e: e.stage)]
-    starts = np.cumsum([1, *map(len, groups)]).tolist()
+    starts: list[int] = np.cumsum([1, *map(len, groups)]).tolist()
     return list(zip(starts[:-1], groups, strict=True))

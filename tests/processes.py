@@ -1,0 +1,80 @@
+"""What each process of `test_distributed` does: learn two stages, and tell what it ended with."""
+
+import hashlib
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cilkit import Config, build, learn
+from cilkit.distributed import parallel, processes, rank
+from cilkit.inference import features_of, predict
+from cilkit.loader import Loader
+
+CONFIG = Config(base=6, increment=4, budget=40, epochs=2, batch_size=200, lr=0.05, threads=1)
+
+
+def fingerprint(tensors: list[Tensor]) -> str:
+    return hashlib.sha256(
+        b"".join(t.detach().contiguous().numpy().tobytes() for t in tensors)
+    ).hexdigest()
+
+
+def same_weights_everywhere() -> dict[str, object]:
+    """Look at the test images with an untrained model, the same in all processes."""
+    learner, scenario = build(CONFIG)
+    learner.begin(scenario.stages[0])
+    samples = scenario.stages[0].train
+    predictions = predict(learner.model, samples)
+    return {
+        "predictions": fingerprint([predictions.predicted, predictions.confidence]),
+        "features": fingerprint([features_of(learner.model, samples)]),
+    }
+
+
+def one_epoch_of_batches() -> dict[str, object]:
+    """Deal 797 samples, no multiple of anything, in batches of 200."""
+    learner, scenario = build(replace(CONFIG, augment="none"))
+    stage = scenario.stages[0]
+    samples = stage.train.take(torch.arange(797))
+    samples = type(samples)(samples.store, samples.rows, torch.arange(797))  # each its own label
+    loader = Loader(samples, scenario.dataset, learner.config, torch.device("cpu"))
+    batches = list(loader.epoch(0, 0))
+    return {
+        "dealt": sorted(torch.cat([labels for _, labels, _ in batches]).tolist()),
+        "shares": [share for _, _, share in batches],
+        "draw": float(torch.rand(())),
+    }
+
+
+def one_gradient() -> dict[str, object]:
+    """Differentiate the loss of the first global batch, in a model without batch norm."""
+    learner, scenario = build(replace(CONFIG, augment="none"))
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    loader = Loader(scenario.stages[0].train, scenario.dataset, learner.config, torch.device("cpu"))
+    images, labels, share = next(iter(loader.epoch(0, 0)))
+    model = parallel(net)
+    logits = model(images / 255)
+    (share * learner.losses(images, logits, labels)["ce"]).backward()
+    return {"gradient": [float(p.grad.norm()) for p in net.parameters() if p.grad is not None]}
+
+
+def a_whole_run() -> dict[str, object]:
+    """Learn; return what must be the same in all processes."""
+    learner, scenario = build(CONFIG)
+    records = list(learn(learner, scenario))
+    return {
+        "weights": fingerprint(list(learner.model.state_dict().values())),
+        "exemplars": fingerprint([learner.memory.exemplars.images()]),
+        "records": str(records),
+    }
+
+
+if __name__ == "__main__":
+    with processes():
+        found = same_weights_everywhere() | one_epoch_of_batches() | one_gradient() | a_whole_run()
+        (Path(sys.argv[1]) / f"{rank()}.json").write_text(json.dumps(found))

@@ -1,0 +1,417 @@
+"""The model: what grows, what stays, what is copied, and what it sees of an image."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import MakeModel
+from torch import Tensor, nn
+
+from cilkit.backbones import BACKBONES, Block, build_backbone, feature_size
+from cilkit.config import Config
+from cilkit.data import DataSet, Samples, Scenario
+from cilkit.errors import InputError
+from cilkit.inference import CHUNK, features_of, predict
+from cilkit.model import CilClassifier, CilModel, Normalise
+from cilkit.run import build_model
+
+FEATURES = 7
+
+
+def classifier_of(*heads: int, bias: bool = False) -> CilClassifier:
+    """A classifier that grew by so many classes, and again."""
+    torch.manual_seed(0)
+    classifier = CilClassifier(FEATURES, bias)
+    for count in heads:
+        classifier.grow_to(classifier.n_classes + count)
+    return classifier
+
+
+def some_features(count: int = 5) -> Tensor:
+    return torch.randn(count, FEATURES, generator=torch.Generator().manual_seed(1))
+
+
+def some_images(count: int = 6, size: int = 8) -> Tensor:
+    generator = torch.Generator().manual_seed(2)
+    return torch.randint(256, (count, 3, size, size), generator=generator).byte()
+
+
+def parameters(module: nn.Module) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in module.parameters()]
+
+
+def equal(some: list[Tensor], others: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
+
+
+# The classifier grows
+
+
+def test_growing_adds_one_head_of_the_missing_classes() -> None:
+    assert classifier_of(4, 2, 3).head_sizes == [4, 2, 3]
+
+
+def test_a_classifier_counts_the_classes_of_all_heads() -> None:
+    assert classifier_of(4, 2, 3).n_classes == 9
+
+
+def test_growing_to_what_is_there_changes_nothing() -> None:
+    classifier = classifier_of(4, 2)
+    before = parameters(classifier)
+    classifier.grow_to(6)
+    assert equal(parameters(classifier), before)
+
+
+def test_growing_to_fewer_classes_takes_none_away() -> None:
+    classifier = classifier_of(4, 2)
+    classifier.grow_to(3)
+    assert classifier.n_classes == 6
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_old_logits_are_the_same_to_the_last_bit_after_growth(bias: bool) -> None:
+    classifier = classifier_of(4, 2, bias=bias)
+    before = classifier(some_features())
+    classifier.grow_to(9)
+    assert torch.equal(classifier(some_features())[:, :6], before)
+
+
+def test_prototypes_are_the_heads_rows_in_order() -> None:
+    classifier = classifier_of(4, 2, 3)
+    rows = [row for head in classifier.heads for row in parameters(head)[0]]
+    assert torch.equal(classifier.weight, torch.stack(rows))
+
+
+def test_a_logit_is_the_product_of_prototype_and_features() -> None:
+    classifier = classifier_of(4, 2)
+    expected = some_features().double().numpy() @ classifier.weight.detach().double().numpy().T
+    found = classifier(some_features()).detach()
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
+
+
+def test_heads_have_no_bias_unless_it_is_asked_for() -> None:
+    assert [head.bias for head in classifier_of(4, 2).heads] == [None, None]
+
+
+def test_heads_have_a_bias_where_it_is_asked_for() -> None:
+    assert [len(head.bias) for head in classifier_of(4, 2, bias=True).heads] == [4, 2]  # type: ignore[arg-type]
+
+
+def test_norms_are_the_prototypes_lengths() -> None:
+    classifier = classifier_of(4, 2)
+    weight = classifier.weight.detach().double().numpy()
+    assert classifier.norms() == pytest.approx(np.sqrt((weight**2).sum(1)), abs=1e-5)
+
+
+# Alignment and clipping
+
+
+def test_scaling_multiplies_the_newest_prototypes() -> None:
+    classifier = classifier_of(4, 2, 3)
+    expected = classifier.weight.detach()[6:] * 0.25
+    classifier.scale_newest(0.25)
+    assert torch.equal(classifier.weight.detach()[6:], expected)
+
+
+def test_scaling_leaves_the_older_heads_alone() -> None:
+    classifier = classifier_of(4, 2, 3, bias=True)
+    before = parameters(classifier.heads[:2])
+    classifier.scale_newest(0.25, bias=True)
+    assert equal(parameters(classifier.heads[:2]), before)
+
+
+@pytest.mark.parametrize(("asked", "factor"), [(False, 1.0), (True, 0.25)])
+def test_scaling_changes_the_newest_bias_only_when_asked(asked: bool, factor: float) -> None:
+    classifier = classifier_of(4, 3, bias=True)
+    expected = parameters(classifier.heads[-1])[1] * factor
+    classifier.scale_newest(0.25, bias=asked)
+    assert torch.equal(parameters(classifier.heads[-1])[1], expected)
+
+
+@pytest.mark.parametrize("gamma", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_gamma_that_would_ruin_the_prototypes_is_refused(gamma: float) -> None:
+    classifier = classifier_of(4, 3)
+    with pytest.raises(ArithmeticError, match="gamma is"):
+        classifier.scale_newest(gamma)
+
+
+def test_clipping_sets_negative_weights_to_zero_and_keeps_the_rest() -> None:
+    classifier = classifier_of(4, 3)
+    expected = np.maximum(classifier.weight.detach().numpy(), 0)
+    classifier.clip()
+    np.testing.assert_array_equal(classifier.weight.detach().numpy(), expected)
+
+
+def test_clipping_leaves_biases_alone() -> None:
+    classifier = classifier_of(4, 3, bias=True)
+    before = [parameters(head)[1] for head in classifier.heads]
+    classifier.clip()
+    assert equal([parameters(head)[1] for head in classifier.heads], before)
+
+
+# The model's parts
+
+
+def residual(make_model: MakeModel) -> CilModel:
+    """A model with batch norm, of two classes, in training mode."""
+    model = make_model(build_backbone("resnet8", 3), features=64)
+    model.grow_to(2)
+    return model.train()
+
+
+def train_a_step(model: CilModel) -> None:
+    """One step that changes every weight and the statistics of batch norm."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    model(some_images()).square().sum().backward()
+    optimizer.step()
+
+
+def test_a_new_head_is_made_where_the_model_is(make_model: MakeModel) -> None:
+    model = make_model().to("meta")  # a device that every machine has
+    model.grow_to(2)
+    assert model.classifier.weight.device == model.device
+
+
+def test_a_grown_model_has_a_logit_for_each_class(make_model: MakeModel) -> None:
+    model = make_model()
+    model.grow_to(2)
+    model.grow_to(5)
+    assert model(some_images(4)).shape == (4, 5)
+
+
+def test_a_frozen_copy_says_what_the_original_says(make_model: MakeModel) -> None:
+    model = residual(make_model).eval()
+    assert torch.equal(model.frozen_copy()(some_images()), model(some_images()))
+
+
+def test_a_frozen_copy_stays_in_evaluation_mode(make_model: MakeModel) -> None:
+    copy = residual(make_model).frozen_copy().train()
+    parts = [*copy.backbone.modules(), *copy.classifier.modules()]
+    assert not any(part.training for part in parts)
+
+
+def test_a_frozen_copy_asks_for_no_gradient(make_model: MakeModel) -> None:
+    copy = residual(make_model).frozen_copy()
+    assert not copy(some_images()).requires_grad
+
+
+def test_a_frozen_copy_shares_nothing_with_the_original(make_model: MakeModel) -> None:
+    model = residual(make_model)
+    copy = model.frozen_copy()
+    of_each = [{t.data_ptr() for t in (*m.parameters(), *m.buffers())} for m in (model, copy)]
+    assert not of_each[0] & of_each[1]
+
+
+def test_a_frozen_copy_does_not_change_when_the_original_trains(make_model: MakeModel) -> None:
+    model = residual(make_model)
+    copy = model.frozen_copy()
+    before = copy(some_images())
+    train_a_step(model)
+    assert torch.equal(copy(some_images()), before)
+
+
+def test_the_original_goes_on_training_after_a_copy_was_frozen(make_model: MakeModel) -> None:
+    model = residual(make_model)
+    model.frozen_copy()
+    before = parameters(model)
+    train_a_step(model)
+    assert not any(torch.equal(a, b) for a, b in zip(parameters(model), before, strict=True))
+
+
+@pytest.mark.parametrize(("frozen", "other"), [("backbone", "classifier"), ("classifier", "backbone")])
+def test_only_the_part_that_is_named_is_frozen(
+    make_model: MakeModel, frozen: str, other: str
+) -> None:
+    model = residual(make_model).freeze(frozen)
+    asks = {
+        part: {parameter.requires_grad for parameter in model.get_submodule(part).parameters()}
+        for part in (frozen, other)
+    }
+    assert asks == {frozen: {False}, other: {True}}
+
+
+def test_a_frozen_backbone_keeps_its_statistics_while_the_rest_trains(
+    make_model: MakeModel,
+) -> None:
+    model = residual(make_model).freeze("backbone").train()
+    before = [buffer.clone() for buffer in model.backbone.buffers()]
+    model(some_images())
+    assert equal(list(model.backbone.buffers()), before)
+
+
+def test_a_model_in_bfloat16_still_answers_in_float32(make_model: MakeModel) -> None:
+    backbone = build_backbone("resnet8", 3)
+    model = CilModel(backbone, CilClassifier(64), make_model().normalise, bf16=True)
+    model.grow_to(2)
+    assert model(some_images()).dtype == torch.float32
+
+
+# Pixels
+
+
+def test_bytes_are_normalised_as_the_formula_says() -> None:
+    mean, std = (0.1, 0.5, 0.9), (0.2, 0.3, 0.4)
+    found = Normalise(mean, std)(some_images()).numpy()
+    channels = [np.array(values, dtype=np.float64)[:, None, None] for values in (mean, std)]
+    expected = (some_images().numpy().astype(np.float64) / 255 - channels[0]) / channels[1]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_images_that_are_normalised_already_are_taken_as_they_are() -> None:
+    images = torch.randn(2, 3, 4, 4)
+    assert torch.equal(Normalise((0.1,) * 3, (0.2,) * 3)(images), images)
+
+
+def test_a_built_model_normalises_with_the_statistics_of_its_data_set(
+    tiny_scenario: Scenario,
+) -> None:
+    dataset = replace(tiny_scenario.dataset, mean=(0.1, 0.5, 0.8), std=(0.2, 0.7, 1.9))
+    model = build_model(Config(backbone="resnet8"), replace(tiny_scenario, dataset=dataset))
+    pixels = model.normalise(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)).flatten()
+    assert pixels.tolist() == pytest.approx([0.9 / 0.2, 0.5 / 0.7, 0.2 / 1.9], rel=1e-5)
+
+
+# The residual networks
+
+
+def count_by_hand(depth: int, channels: int) -> int:
+    """Weights of 3x3 convolutions without bias, and two numbers for each channel's norm."""
+    widths = [channels, 16] + [16] * ((depth - 2) // 3)
+    widths += [32] * ((depth - 2) // 3) + [64] * ((depth - 2) // 3)
+    return sum(9 * a * b + 2 * b for a, b in zip(widths, widths[1:], strict=False))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_residual_network_has_the_parameters_of_its_plan(name: str, channels: int) -> None:
+    found = sum(parameter.numel() for parameter in build_backbone(name, channels).parameters())
+    assert found == count_by_hand(int(name.removeprefix("resnet")), channels)
+
+
+def test_resnet32_has_463504_parameters_as_the_literature_counts() -> None:
+    assert sum(p.numel() for p in build_backbone("resnet32", 3).parameters()) == 463_504
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_the_depth_counts_the_convolutions_and_the_classifier(name: str) -> None:
+    modules = build_backbone(name, 3).modules()
+    convolutions = sum(isinstance(module, nn.Conv2d) for module in modules)
+    assert convolutions + 1 == int(name.removeprefix("resnet"))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_features_of_residual_networks_are_not_negative(training: bool) -> None:
+    backbone = build_backbone("resnet20", 3).train(training)
+    assert backbone(some_images().float()).min() >= 0
+
+
+@pytest.mark.parametrize("size", [8, 28, 32, 64])
+def test_a_residual_network_makes_64_features_of_images_of_any_size(size: int) -> None:
+    assert build_backbone("resnet8", 3)(some_images(2, size).float()).shape == (2, 64)
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "stride"), [(4, 4, 1), (4, 8, 2)])
+def test_the_shortcut_takes_every_other_pixel_and_adds_empty_channels(
+    inputs: int, outputs: int, stride: int
+) -> None:
+    block = Block(inputs, outputs, stride).eval()
+    nn.init.zeros_(block.norm2.weight)  # what is left is the shortcut
+    images = torch.rand(2, inputs, 6, 6)
+    expected = np.zeros((2, outputs, 6 // stride, 6 // stride))
+    expected[:, :inputs] = images.numpy()[:, :, ::stride, ::stride]
+    np.testing.assert_allclose(block(images).detach().numpy(), expected, atol=1e-7)
+
+
+def test_one_image_weighs_on_no_other_in_evaluation_mode() -> None:
+    backbone = build_backbone("resnet8", 3).eval()
+    images = some_images().float()
+    torch.testing.assert_close(backbone(images)[2:3], backbone(images[2:3]))
+
+
+# timm's networks
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "test_efficientnet"])
+def test_a_network_of_timm_makes_as_many_features_as_were_counted(name: str) -> None:
+    backbone = build_backbone(name, 3)
+    count = feature_size(backbone, 3, 32, 32)
+    assert backbone(some_images(2, 32) / 255).shape == (2, count)
+
+
+def test_a_network_of_timm_takes_grey_images_too() -> None:
+    assert feature_size(build_backbone("resnet10t", 1), 1, 32, 32) == 512
+
+
+def test_a_model_is_built_around_a_network_of_timm(tiny_scenario: Scenario) -> None:
+    model = build_model(Config(backbone="resnet10t"), tiny_scenario)
+    model.grow_to(3)
+    assert model(some_images(2)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", ["resnet33", "no-such-network", "", "[", "hf_hub:a/b"])
+def test_an_unknown_backbone_is_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(InputError, match=r"unknown backbone .* known: resnet8, .* timm"):
+        build_backbone(name, 3)
+
+
+# What the model makes of samples
+
+
+def many_samples() -> Samples:
+    """More images than fit in one chunk, of which the last chunk is not full."""
+    count = CHUNK + 30
+    return Samples.of(some_images(count), torch.arange(count) % 5)
+
+
+def a_model(make_model: MakeModel) -> CilModel:
+    model = make_model()
+    model.grow_to(5)
+    return model
+
+
+def test_features_of_samples_come_in_the_samples_order(make_model: MakeModel) -> None:
+    model, samples = a_model(make_model).eval(), many_samples()
+    torch.testing.assert_close(features_of(model, samples), model.features(samples.images()))
+
+
+def test_features_of_samples_ask_for_no_gradient(make_model: MakeModel) -> None:
+    assert not features_of(a_model(make_model), many_samples()).requires_grad
+
+
+def test_features_of_samples_are_those_of_evaluation_mode(make_model: MakeModel) -> None:
+    model = residual(make_model)
+    found = features_of(model, many_samples())
+    torch.testing.assert_close(found, model.eval().features(many_samples().images()))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_looking_at_samples_leaves_the_model_in_its_mode(
+    make_model: MakeModel, training: bool
+) -> None:
+    model = a_model(make_model).train(training)
+    features_of(model, many_samples())
+    assert model.training is training
+
+
+def test_each_sample_is_predicted_once_and_in_order(make_model: MakeModel) -> None:
+    model, samples = a_model(make_model).eval(), many_samples()
+    assert torch.equal(predict(model, samples).predicted, model(samples.images()).argmax(1))
+
+
+def test_the_confidence_is_the_probability_of_the_predicted_class(make_model: MakeModel) -> None:
+    model, samples = a_model(make_model).eval(), many_samples()
+    logits = model(samples.images()).detach().double().numpy()
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected = (powers / powers.sum(axis=1, keepdims=True)).max(axis=1)
+    np.testing.assert_allclose(predict(model, samples).confidence.numpy(), expected, atol=1e-6)
+
+
+def test_predictions_come_with_the_true_labels(make_model: MakeModel) -> None:
+    samples = many_samples()
+    assert torch.equal(predict(a_model(make_model), samples).labels, samples.labels)
+
+
+def test_the_tiny_data_set_is_what_its_fixture_promises(tiny_dataset: DataSet) -> None:
+    counts = tiny_dataset.train.labels.bincount(), tiny_dataset.test.labels.bincount()
+    assert [count.tolist() for count in counts] == [[20] * 6, [10] * 6]
