@@ -1,26 +1,31 @@
 # The front door: `make experiment` runs the main job, `make test` runs every check.
-# Each target makes .venv when it is missing.
+# Each target makes the virtual environment when it is missing.
 
 PYTHON ?= python3
-BIN = .venv/bin
+VENV ?= .venv
 OUT ?= runs/digits
+PROCESSES ?= 2
+BIN = $(VENV)/bin
 
-.PHONY: experiment test clean
+.PHONY: experiment test lint clean
 
-experiment: .venv/ready
-	$(BIN)/torchrun --standalone --nproc-per-node 2 -m cilkit compare --preset digits --seeds 0 1 2 --out $(OUT) --resume
+experiment: $(VENV)/ready
+	$(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \
+		compare --preset digits --seeds 0 1 2 --out $(OUT) --resume
 
-test: .venv/ready
+test: lint
+	$(BIN)/pytest
+
+lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
 
-.venv/ready: requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv
+$(VENV)/ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --requirement requirements.txt
-	$(BIN)/pip install --quiet --no-deps --editable .
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -117,7 +117,8 @@ def gather(mine: Tensor, lengths: list[int]) -> Tensor:
 
 def seed_for(*parts: int) -> int:
     """Return one well-mixed seed for a tuple of numbers, such as (seed, stage, epoch, rank)."""
-    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+    mixed = np.random.SeedSequence((*parts, len(parts)))  # it would take no notice of last zeros
+    return int(mixed.generate_state(1)[0])
 
 
 def seed_all(*parts: int) -> None:

@@ -19,7 +19,7 @@ from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from numpy.typing import ArrayLike
 
 from cilkit.metrics import Matrix, accuracy_matrix, stage_accuracy
@@ -71,10 +71,10 @@ def prototype_norms(
     record = find_stage(records, stage)
     if record is None:
         return no_stage(stage, title)
-    figure, axes = new_figure(WIDTH, 3.8, title, panels=2)
+    names = class_names(records, record.n_seen)
+    figure, axes = new_figure(WIDTH, 3.8 + height_of(names), title, panels=2)
     gamma = f", γ = {record.facts['gamma']:.2f}" if "gamma" in record.facts else ""
     headings = f"stage {record.stage}, as trained", f"after its end{gamma}"
-    names = class_names(records, record.n_seen)
     for ax, part, heading in zip(axes, (record.before, record.after), headings, strict=True):
         draw_norms(ax, names, part.norms, record.n_old)
         ax.set_title(heading, fontsize="medium")
@@ -127,7 +127,8 @@ def confusion_figure(
     panels = {"as trained": record.before.confusion, "after its end": record.after.confusion}
     if record.before.confusion == record.after.confusion:
         del panels["as trained"]
-    figure, axes = new_figure(WIDTH if len(panels) == 2 else 4.8, 3.6, title, panels=len(panels))
+    width, height = WIDTH if len(panels) == 2 else 4.8, 3.6 + height_of(class_names(records, 1))
+    figure, axes = new_figure(width, height, title, panels=len(panels))
     for ax, (heading, confusion) in zip(axes, panels.items(), strict=True):
         image = draw_heat(ax, row_percent(confusion), aspect="equal")
         mark_classes(ax, records, record)
@@ -152,7 +153,7 @@ def live_figure(records: Sequence[Record]) -> Figure:
     run = next((record for record in records if isinstance(record, RunRecord)), None)
     draw_accuracy(accuracy, {run.config["method"] if run else "run": [records]})
     if run and stage_records(records):  # room for the stages to come
-        accuracy.set_xlim(0, len(run.class_names))
+        accuracy.set_xlim(right=len(run.class_names))
     draw_losses(losses, records)
     return figure
 
@@ -184,8 +185,7 @@ def draw_accuracy(ax: Axes, runs: Runs) -> None:
         ax.plot(*zip(*mean, strict=True), "o-", color=color, linewidth=2, ms=5, clip_on=False)
         ends.append((*mean[-1], f"{label} {mean[-1][1]:.1f}", color))
     seen = sorted({x for many in curves.values() for points in many for x, _ in points})
-    if len(seen) <= MANY // 2:
-        ax.set_xticks(seen)
+    ax.xaxis.set_major_locator(FixedLocator(seen, nbins=8))
     ax.set(xlabel="classes seen so far", ylabel="accuracy (%)", ylim=(0, 102))
     name_ends(ax, ends)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cilkit.backbones import BACKBONES, Block, build_backbone, feature_size
 from cilkit.config import Config
-from cilkit.data import DataSet, Samples, Scenario
+from cilkit.data import Samples, Scenario
 from cilkit.errors import InputError
 from cilkit.inference import CHUNK, features_of, predict
 from cilkit.model import CilClassifier, CilModel, Normalise
@@ -162,7 +162,7 @@ def residual(make_model: MakeModel) -> CilModel:
 
 def train_a_step(model: CilModel) -> None:
     """One step that changes every weight and the statistics of batch norm."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     model(some_images()).square().sum().backward()
     optimizer.step()
 
@@ -325,7 +325,7 @@ def test_the_shortcut_takes_every_other_pixel_and_adds_empty_channels(
 
 def test_one_image_weighs_on_no_other_in_evaluation_mode() -> None:
     backbone = build_backbone("resnet8", 3).eval()
-    images = some_images().float()
+    images = some_images() / 255
     torch.testing.assert_close(backbone(images)[2:3], backbone(images[2:3]))
 
 
@@ -410,8 +410,3 @@ def test_the_confidence_is_the_probability_of_the_predicted_class(make_model: Ma
 def test_predictions_come_with_the_true_labels(make_model: MakeModel) -> None:
     samples = many_samples()
     assert torch.equal(predict(a_model(make_model), samples).labels, samples.labels)
-
-
-def test_the_tiny_data_set_is_what_its_fixture_promises(tiny_dataset: DataSet) -> None:
-    counts = tiny_dataset.train.labels.bincount(), tiny_dataset.test.labels.bincount()
-    assert [count.tolist() for count in counts] == [[20] * 6, [10] * 6]
