@@ -3,7 +3,6 @@
 The format is safetensors: numbers and text, no code that could run while it is read.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cilkit.errors import InputError
+from cilkit.fingerprint import fingerprint
 from cilkit.learner import Learner
 from cilkit.records import Record, from_json, to_json
 
@@ -35,7 +35,7 @@ def save(path: Path, learner: Learner, records: Sequence[Record]) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     text = json.dumps({"numbers": numbers, "records": [to_json(record) for record in records]})
     unfinished = path.with_suffix(".unfinished")
-    save_file(tensors, unfinished, {"cilkit": text, "sha256": digest(tensors, text)})
+    save_file(tensors, unfinished, {"cilkit": text, "sha256": fingerprint(tensors, text)})
     with unfinished.open("rb+") as file:
         os.fsync(file.fileno())
     unfinished.replace(path)
@@ -50,18 +50,9 @@ def load(path: Path) -> Checkpoint:
     except (SafetensorError, OSError) as error:
         raise InputError(f"the checkpoint {str(path)!r} is damaged: {error}") from error
     text = metadata.get("cilkit", "")
-    if metadata.get("sha256") != digest(tensors, text):
+    if metadata.get("sha256") != fingerprint(tensors, text):
         raise InputError(
             f"the checkpoint {str(path)!r} is damaged: its checksum differs from its content"
         )
     content = json.loads(text)
     return Checkpoint(tensors, content["numbers"], [from_json(line) for line in content["records"]])
-
-
-def digest(tensors: dict[str, Tensor], text: str) -> str:
-    """Return the SHA-256 of all names, shapes and numbers."""
-    checksum = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        checksum.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        checksum.update(tensor.flatten().view(-1).numpy().tobytes())
-    return checksum.hexdigest()

@@ -104,6 +104,18 @@ def total(value: Tensor) -> Tensor:
     return value
 
 
+def agree(mark: str) -> str:
+    """Return a text that every process has; raise `RuntimeError` if they differ."""
+    if dist.is_initialized():
+        marks: list[str] = [""] * world_size()
+        dist.all_gather_object(marks, mark)
+        if strangers := [rank for rank, other in enumerate(marks) if other != marks[0]]:
+            raise RuntimeError(
+                f"processes {strangers} hold other weights or exemplars than process 0"
+            )
+    return mark
+
+
 def gather(mine: Tensor, lengths: list[int]) -> Tensor:
     """Return all processes' rows, one process after the other; `lengths` says how many each has."""
     if not dist.is_initialized():

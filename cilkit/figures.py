@@ -127,11 +127,11 @@ def confusion_figure(
     panels = {"as trained": record.before.confusion, "after its end": record.after.confusion}
     if record.before.confusion == record.after.confusion:
         del panels["as trained"]
-    width, height = WIDTH if len(panels) == 2 else 4.8, 3.6 + height_of(class_names(records, 1))
-    figure, axes = new_figure(width, height, title, panels=len(panels))
+    width, names = 2.6 + 2.2 * len(panels), class_names(records, record.n_seen)
+    figure, axes = new_figure(width, 3.6 + height_of(names) / 2, title, panels=len(panels))
     for ax, (heading, confusion) in zip(axes, panels.items(), strict=True):
         image = draw_heat(ax, row_percent(confusion), aspect="equal")
-        mark_classes(ax, records, record)
+        mark_classes(ax, names, records)
         ax.set_title(f"stage {record.stage}, {heading}", fontsize="medium")
         ax.set_xlabel("predicted class")
     axes[0].set_ylabel("true class")
@@ -200,12 +200,13 @@ def draw_norms(ax: Axes, names: Sequence[str], norms: Sequence[float], n_old: in
     n, ends = len(norms), []
     colors = [OLD] * n_old + [NEW] * (n - n_old)
     ax.bar(range(n), norms, width=0.8 if n <= MANY else 1.0, color=colors, alpha=0.5)
-    for part, color, phase in ((norms[:n_old], OLD, 0), (norms[n_old:], NEW, 6)):
+    for word, part, color, phase in (("old", norms[:n_old], OLD, 0), ("new", norms[n_old:], NEW, 6)):
         if part:  # dashes in each other's gaps: equal means are both seen
             mean = float(np.mean(part))
             ax.axhline(mean, color=color, linestyle=(phase, (6, 6)), linewidth=1.5)
-            ends.append((n - 0.5, mean, f"{mean:.2f}", color))
+            ends.append((n - 0.5, mean, f"{word} {mean:.2f}", color))
     ax.set(ylabel="length of the prototype", xlabel="class", xlim=(-0.5, n - 0.5))
+    ax.grid(visible=False)
     name_classes(ax.xaxis, names)
     name_ends(ax, ends)
 
@@ -219,7 +220,9 @@ def draw_latest_norms(ax: Axes, records: Sequence[Record]) -> None:
         norms, when = latest.after.norms, "after its end"
     else:
         norms, when = latest.norms, f"epoch {latest.epoch} of {latest.epochs}"
-    draw_norms(ax, class_names(records, len(norms)), norms, old_classes(records, latest.stage))
+    names = class_names(records, len(norms))
+    fit = len(names) <= MANY // 2 and not height_of(names)
+    draw_norms(ax, names if fit else [], norms, old_classes(records, latest.stage))
     ax.set_title(f"stage {latest.stage}, {when}", fontsize="medium")
 
 
@@ -233,7 +236,7 @@ def draw_mean_norms(
         if not epochs[0].norms[part]:
             continue
         means = [float(np.mean(epoch.norms[part])) for epoch in epochs]
-        ax.plot(x, means, ".-", color=color, ms=4)
+        ax.plot(x, means, color=color, marker=dot(records), ms=4)
         if end is not None:  # circles of two sizes: equal means are both seen
             moved = float(np.mean(end.after.norms[part]))
             ax.plot([x[-1], x[-1] + 0.5], [means[-1], moved], ":", color=color)
@@ -247,11 +250,11 @@ def draw_losses(ax: Axes, records: Sequence[Record]) -> None:
     if not epochs:
         return write(ax, "no finished epoch yet")
     ends = []
-    names = dict.fromkeys(name for epoch in epochs for name in epoch.losses)
+    names, marker = dict.fromkeys(name for e in epochs for name in e.losses), dot(records)
     for name, dashes in zip(names, cycle(("-", "--", ":", "-.")), strict=False):
         for start, of_stage in by_stage(records):
             y = [epoch.losses.get(name, np.nan) for epoch in of_stage]
-            ax.plot(range(start, start + len(y)), y, linestyle=dashes, color=INK, marker=".", ms=4)
+            ax.plot(range(start, start + len(y)), y, dashes, color=INK, marker=marker, ms=4)
         last = max(i for i, epoch in enumerate(epochs) if name in epoch.losses)
         ends.append((last + 1, epochs[last].losses[name], name, INK))
     ax.set_ylabel("loss (mean of the epoch)")
@@ -277,7 +280,7 @@ def write_cells(ax: Axes, percent: Matrix) -> None:
     size = min(10.0, 110 / len(percent))
     for (i, j), value in np.ndenumerate(percent):
         if not np.isnan(value):
-            color = "white" if value > 55 else INK  # the shades turn dark there
+            color = "white" if value > 71 else "black"  # where either has a contrast of 4.5
             ax.text(j, i, f"{value:.1f}", ha="center", va="center", color=color, fontsize=size)
 
 
@@ -323,10 +326,18 @@ def add_legend(figure: Figure, more: Mapping[str, Artist]) -> None:
 
 def name_classes(axis: Axis, names: Sequence[str]) -> None:
     """Write the classes' names along an axis, if there is room for them."""
-    if len(names) <= MANY:
-        short = [name if len(name) <= 14 else f"{name[:13]}…" for name in names]
-        upright = isinstance(axis, XAxis) and max(map(len, names)) > 2
-        axis.set_ticks(range(len(names)), short, rotation=90 if upright else 0, parse_math=False)
+    if 0 < len(names) <= MANY:
+        short = [name if len(name) <= 12 else f"{name[:11]}…" for name in names]
+        axis.set_ticks(range(len(names)), short, parse_math=False)
+        upright = isinstance(axis, XAxis) and height_of(names) > 0
+        size = 9 if len(names) <= MANY // 2 else 7
+        axis.set_tick_params(labelrotation=90 if upright else 0, labelsize=size)
+
+
+def height_of(names: Sequence[str]) -> float:
+    """Return the inches that names take below a panel, beyond a line of text."""
+    longest = max(map(len, names))
+    return 0.06 * min(longest, 12) if longest > 2 and len(names) <= MANY else 0.0
 
 
 def column_names(records: Sequence[Record]) -> list[str]:
@@ -338,14 +349,14 @@ def column_names(records: Sequence[Record]) -> list[str]:
     return [f"{stage.n_old}–{stage.n_seen - 1}" for stage in stages]
 
 
-def mark_classes(ax: Axes, records: Sequence[Record], record: StageRecord) -> None:
+def mark_classes(ax: Axes, names: Sequence[str], records: Sequence[Record]) -> None:
     """Name the classes of a confusion matrix, and part those of each stage by thin lines."""
-    for earlier in stage_records(records):
-        if 0 < earlier.stage <= record.stage:
-            ax.axhline(earlier.n_old - 0.5, color=INK, linewidth=0.4)
-            ax.axvline(earlier.n_old - 0.5, color=INK, linewidth=0.4)
+    for record in stage_records(records):
+        if 0 < record.n_old < len(names):
+            ax.axhline(record.n_old - 0.5, color=INK, linewidth=0.4)
+            ax.axvline(record.n_old - 0.5, color=INK, linewidth=0.4)
     for axis in (ax.xaxis, ax.yaxis):
-        name_classes(axis, class_names(records, record.n_seen))
+        name_classes(axis, names)
 
 
 def mark_stages(ax: Axes, records: Sequence[Record]) -> None:
@@ -356,20 +367,25 @@ def mark_stages(ax: Axes, records: Sequence[Record]) -> None:
             ax.axvline(start - 0.5, color=INK, linewidth=0.5)
         if len(stages) <= MANY:
             middle = start + (len(epochs) - 1) / 2
-            ax.text(middle, 1.01, str(epochs[0].stage), ha="center", color=INK, transform=above)
-    ax.text(0, 1.01, "stage", ha="right", color=INK, transform=ax.transAxes)
+            ax.text(middle, 1.03, str(epochs[0].stage), ha="center", color=INK, transform=above)
+    if len(stages) <= MANY:
+        ax.text(0, 1.03, "stage", ha="right", color=INK, transform=ax.transAxes)
     ax.set(xlabel="epochs of all stages", xlim=(0.5, len(epoch_records(records)) + 0.5))
     if ax.dataLim.y0 >= 0:
         ax.set_ylim(bottom=0)
 
 
+def dot(records: Sequence[Record]) -> str:
+    """Return the marker of an epoch: none where they would run together."""
+    return "." if len(epoch_records(records)) <= 3 * MANY else ""
+
+
 def name_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Write beside the panel the text of each (x, y, text, colour), joined to its point."""
     low, high = ax.get_ylim()
-    gap = 0.2 * ax.figure.dpi / ax.bbox.height  # 0.2 inches: a line of text
-    heights = spread([(y - low) / (high - low) for _, y, _, _ in ends], gap)
+    heights = spread([(y - low) / (high - low) for _, y, _, _ in ends], gap=0.08)
     for (x, y, text, color), height in zip(ends, heights, strict=True):
-        line = {"arrowstyle": "-", "color": color, "linewidth": 0.8, "shrinkB": 3}
+        line = {"arrowstyle": "-", "color": color, "linestyle": ":", "shrinkB": 3}
         at, beside = (x, y), (1.06, height)
         label = ax.annotate(text, at, beside, textcoords="axes fraction", arrowprops=line)
         label.set(verticalalignment="center", color=INK, parse_math=False)

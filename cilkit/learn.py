@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cilkit.data import Scenario
-from cilkit.distributed import average_buffers, parallel, seed_all
+from cilkit.distributed import agree, average_buffers, parallel, seed_all
 from cilkit.evaluation import examine
 from cilkit.learner import Learner
 from cilkit.loader import Batch, Loader
@@ -35,8 +35,10 @@ def learn(learner: Learner, scenario: Scenario) -> Iterator[EpochRecord | StageR
         before = examine(learner.model, stage)
         facts = learner.end(stage)
         learner.finish_stage()
-        after, n_exemplars = examine(learner.model, stage), len(learner.memory)
-        yield StageRecord(stage.index, stage.n_old, stage.n_seen, before, after, n_exemplars, facts)
+        after = examine(learner.model, stage)
+        classes = (stage.index, stage.n_old, stage.n_seen)
+        mark = agree(learner.fingerprint())
+        yield StageRecord(*classes, before, after, len(learner.memory), facts, mark)
 
 
 def train_epoch(

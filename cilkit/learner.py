@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cilkit.config import Config
 from cilkit.data import Samples, Stage
+from cilkit.fingerprint import fingerprint
 from cilkit.memory import Memory
 from cilkit.model import CilModel
 
@@ -100,6 +101,11 @@ class Learner:
             for name, state in states
             if state.get("momentum_buffer") is not None
         }
+
+    def fingerprint(self) -> str:
+        """Return one text for the whole state; processes, or runs, that agree have the same."""
+        tensors, numbers = self.state()
+        return fingerprint(tensors, str(numbers))
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Become what `state` described; nothing of what was before remains."""

@@ -72,6 +72,7 @@ class StageRecord:
     after: Examination  # after it: the stage's result
     exemplars: int  # in the memory
     facts: dict[str, float]  # what `end` says of itself: gamma
+    fingerprint: str  # of weights, statistics, exemplars and teacher, the same in every process
     seconds: float = field(
         default=0.0, compare=False
     )  # of `end` and both tests; filled in by `run`

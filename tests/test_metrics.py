@@ -1,5 +1,6 @@
 """The numbers of a run, against sums by hand; all are percent."""
 
+from collections.abc import Callable
 from math import isnan, nan
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from cilkit.inference import Predictions
 from cilkit.metrics import (
+    Matrix,
     accuracy,
     accuracy_matrix,
     average_incremental_accuracy,
@@ -86,7 +88,9 @@ def test_forgetting_is_negative_where_the_last_stage_raised_what_was_known() -> 
 
 @pytest.mark.parametrize("metric", [forgetting, backward_transfer])
 @pytest.mark.parametrize("stages", [0, 1])
-def test_without_a_second_stage_nothing_can_be_forgotten(metric: type, stages: int) -> None:
+def test_without_a_second_stage_nothing_can_be_forgotten(
+    metric: Callable[[Matrix], float], stages: int
+) -> None:
     assert isnan(metric(TOY[:stages, :stages]))
 
 
