@@ -10,7 +10,7 @@ BIN = $(VENV)/bin
 .PHONY: experiment test lint clean
 
 experiment: $(VENV)/ready
-	$(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \
+	OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \
 		compare --preset digits --seeds 0 1 2 --out $(OUT) --resume
 
 test: lint

@@ -8,6 +8,8 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cilkit.errors import InputError
+
+# No rank sends its buffers to the others at each step: they are averaged after each epoch. torch
+# has changed the option's name.
+RENAMED = "forward_sync_buffers" in signature(DistributedDataParallel).parameters
+KEEP_BUFFERS: dict[str, Any] = {"forward_sync_buffers" if RENAMED else "broadcast_buffers": False}
 
 
 @contextmanager
@@ -80,7 +87,7 @@ def parallel(model: nn.Module) -> nn.Module:
     """Return a model whose backward pass averages gradients over the processes."""
     if not dist.is_initialized():
         return model
-    return DistributedDataParallel(model, broadcast_buffers=False)
+    return DistributedDataParallel(model, **KEEP_BUFFERS)
 
 
 def average_buffers(model: nn.Module) -> None:

@@ -1,8 +1,9 @@
 """Figures of records: pure functions, each of which returns a matplotlib `Figure` of its own.
 
 Colours mean the same everywhere: a method has one, the old classes one and the new classes another
-(Okabe and Ito's palette, which colour-blind people can tell apart). Stages count from 0, as in the
-records. Where there is nothing to draw yet, a figure says so.
+(Okabe and Ito's palette, which colour-blind people can tell apart). What a figure shows counts
+stages from 1, as the console does; the argument `stage` counts from 0, as the records do. Where
+there is nothing to draw yet, a figure says so.
 """
 
 import io
@@ -74,7 +75,7 @@ def prototype_norms(
     names = class_names(records, record.n_seen)
     figure, axes = new_figure(WIDTH, 3.8 + height_of(names), title, panels=2)
     gamma = f", γ = {record.facts['gamma']:.2f}" if "gamma" in record.facts else ""
-    headings = f"stage {record.stage}, as trained", f"after its end{gamma}"
+    headings = f"stage {record.stage + 1}, as trained", f"after its end{gamma}"
     for ax, part, heading in zip(axes, (record.before, record.after), headings, strict=True):
         draw_norms(ax, names, part.norms, record.n_old)
         ax.set_title(heading, fontsize="medium")
@@ -108,10 +109,11 @@ def accuracy_matrix_figure(records: Sequence[Record], *, title: str | None = Non
     image = draw_heat(ax, matrix)
     if n <= MANY:
         write_cells(ax, matrix)
-        ax.set_xticks(range(n), column_names(records), parse_math=False)
-        ax.set_yticks(range(n), [str(record.stage) for record in stages])
     else:
         figure.colorbar(image)
+    step = 1 if n <= MANY // 2 else 5
+    ax.set_xticks(range(0, n, step), column_names(records)[::step], parse_math=False)
+    ax.set_yticks(range(0, n, step), [str(record.stage + 1) for record in stages[::step]])
     ax.set(xlabel="classes of the stage", ylabel="after stage")
     ax.set_title("accuracy (%)", fontsize="medium")
     return figure
@@ -132,7 +134,7 @@ def confusion_figure(
     for ax, (heading, confusion) in zip(axes, panels.items(), strict=True):
         image = draw_heat(ax, row_percent(confusion), aspect="equal")
         mark_classes(ax, names, records)
-        ax.set_title(f"stage {record.stage}, {heading}", fontsize="medium")
+        ax.set_title(f"stage {record.stage + 1}, {heading}", fontsize="medium")
         ax.set_xlabel("predicted class")
     axes[0].set_ylabel("true class")
     figure.colorbar(image, ax=axes, label="images of the true class (%)", shrink=0.8)
@@ -200,7 +202,8 @@ def draw_norms(ax: Axes, names: Sequence[str], norms: Sequence[float], n_old: in
     n, ends = len(norms), []
     colors = [OLD] * n_old + [NEW] * (n - n_old)
     ax.bar(range(n), norms, width=0.8 if n <= MANY else 1.0, color=colors, alpha=0.5)
-    for word, part, color, phase in (("old", norms[:n_old], OLD, 0), ("new", norms[n_old:], NEW, 6)):
+    old, new = ("old", norms[:n_old], OLD, 0), ("new", norms[n_old:], NEW, 6)
+    for word, part, color, phase in (old, new):
         if part:  # dashes in each other's gaps: equal means are both seen
             mean = float(np.mean(part))
             ax.axhline(mean, color=color, linestyle=(phase, (6, 6)), linewidth=1.5)
@@ -223,7 +226,7 @@ def draw_latest_norms(ax: Axes, records: Sequence[Record]) -> None:
     names = class_names(records, len(norms))
     fit = len(names) <= MANY // 2 and not height_of(names)
     draw_norms(ax, names if fit else [], norms, old_classes(records, latest.stage))
-    ax.set_title(f"stage {latest.stage}, {when}", fontsize="medium")
+    ax.set_title(f"stage {latest.stage + 1}, {when}", fontsize="medium")
 
 
 def draw_mean_norms(
@@ -313,7 +316,7 @@ def write(ax: Axes, text: str) -> None:
 def no_stage(stage: int | None, title: str | None) -> Figure:
     """Return a figure that says which stage is missing."""
     figure, [ax] = new_figure(WIDTH, 3.8, title)
-    write(ax, "no finished stage yet" if stage is None else f"stage {stage} is not finished")
+    write(ax, "no finished stage yet" if stage is None else f"stage {stage + 1} is not finished")
     return figure
 
 
@@ -362,14 +365,13 @@ def mark_classes(ax: Axes, names: Sequence[str], records: Sequence[Record]) -> N
 def mark_stages(ax: Axes, records: Sequence[Record]) -> None:
     """Make x the epochs of all stages, parted by thin lines, with the stages' numbers above."""
     stages, above = by_stage(records), ax.get_xaxis_transform()
-    for start, epochs in stages:
-        if start > 1:
-            ax.axvline(start - 0.5, color=INK, linewidth=0.5)
-        if len(stages) <= MANY:
-            middle = start + (len(epochs) - 1) / 2
-            ax.text(middle, 1.03, str(epochs[0].stage), ha="center", color=INK, transform=above)
+    for start, _ in stages[1:]:
+        ax.axvline(start - 0.5, color=INK, linewidth=0.5)
     if len(stages) <= MANY:
         ax.text(0, 1.03, "stage", ha="right", color=INK, transform=ax.transAxes)
+        for start, epochs in stages:
+            middle = start + (len(epochs) - 1) / 2
+            ax.text(middle, 1.03, str(epochs[0].stage + 1), ha="center", color=INK, transform=above)
     ax.set(xlabel="epochs of all stages", xlim=(0.5, len(epoch_records(records)) + 0.5))
     if ax.dataLim.y0 >= 0:
         ax.set_ylim(bottom=0)

@@ -15,10 +15,10 @@ Draw = Callable[[Sequence[Record]], Figure]
 
 
 class LivePlot:
-    """Redraws one figure in place: after every stage, and in between when the last is `every` old.
+    """Redraws one figure in place: after every stage, and in between every so many seconds.
 
-    `draw` makes the figure from the records seen so far; `every` is in seconds. Outside a notebook
-    nothing is shown, but `figure` holds the drawing of the last finished stage.
+    `draw` makes the figure from the records seen so far. Outside a notebook nothing is shown, but
+    `figure` holds the drawing of the last finished stage.
     """
 
     def __init__(
@@ -29,18 +29,19 @@ class LivePlot:
         self.records: list[Record] = []
         self.figure: Figure | None = None
         self.handle: Any = None  # of the notebook's output that holds the figure
-        self.drawn = float("-inf")  # when the last drawing was finished
+        self.due = float("-inf")  # when the next drawing may start
 
     def __call__(self, record: Record) -> None:
         """See one record; a `RunRecord` begins a new run, with a figure of its own."""
         if isinstance(record, RunRecord):
             self.records, self.handle = [], None
         self.records.append(record)
-        waited = self.clock() - self.drawn >= self.every
-        if isinstance(record, StageRecord) or (waited and in_notebook()):
+        start = self.clock()
+        if isinstance(record, StageRecord) or (start >= self.due and in_notebook()):
             self.figure = self.draw(self.records)
             self.show()
-            self.drawn = self.clock()  # not when it began: a slow drawing leaves time to train
+            end = self.clock()  # at least four fifths of the time are left to the training
+            self.due = end + max(self.every, 4 * (end - start))
 
     def show(self) -> None:
         """Put the figure where the last one was."""

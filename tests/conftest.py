@@ -1,4 +1,4 @@
-"""What the tests share: a data set of noise around prototypes, a backbone of one layer, one thread."""
+"""What the tests share: a tiny data set, a backbone of one layer, one thread."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -121,3 +121,4 @@ def test_two_processes_do_the_same_work_under_torchrun(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 1 + 2 * 2
     assert done.stdout.count("stage 2/2") == 1  # one process speaks
+    assert "Warning" not in done.stderr

@@ -181,7 +181,9 @@ def test_test_sets_hold_all_images_of_the_classes_seen_so_far(
 
 def test_the_data_so_far_is_that_of_all_stages_so_far() -> None:
     stages = scenario_of().stages
-    expected = [sorted(image for s in stages[: i + 1] for image in which(s.train)) for i in range(3)]
+    expected = [
+        sorted(image for s in stages[: i + 1] for image in which(s.train)) for i in range(3)
+    ]
     assert [sorted(which(stage.train_so_far)) for stage in stages] == expected
 
 
@@ -322,7 +324,9 @@ def test_names_may_be_long_and_in_any_script_c14() -> None:
 
 def test_more_classes_and_rows_than_sixteen_bits_count_are_dealt_c14() -> None:
     n = 2**15 + 2
-    samples = Samples.of(torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(n, 1, 1, 1), torch.arange(n))
+    samples = Samples.of(
+        torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(n, 1, 1, 1), torch.arange(n)
+    )
     (part,) = deal(samples, range(n), [n])
     assert torch.equal(part.labels, torch.arange(n)) and torch.equal(part.rows, torch.arange(n))
 

@@ -17,7 +17,8 @@ TEMPERATURES = (0.5, 1.0, 2.0, 5.0)
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     powers: NDArray[np.float64] = np.exp(logits)
-    return powers / powers.sum(axis=1, keepdims=True)
+    result: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return result
 
 
 def two_logits(images: int = 5, classes: int = 7) -> tuple[Tensor, Tensor]:

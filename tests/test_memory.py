@@ -1,5 +1,8 @@
 """The memory: which images it keeps, how many, and that they are its own."""
 
+from itertools import pairwise
+from typing import Literal, get_args
+
 import pytest
 import torch
 from conftest import Herding
@@ -15,10 +18,11 @@ from cilkit.memory import Memory, check_budget
 
 # A stage: the number of images of each of its new classes.
 Counts = list[int]
+Selection = Literal["herding", "random"]
 
 
 def new_classes(counts: Counts, first_label: int = 0) -> Samples:
-    """Images of new classes, all different, classes mixed: their first pixels say which they are."""
+    """Images of new classes, all different and in no order: their pixels say which they are."""
     labels = torch.cat([torch.full((n,), first_label + i) for i, n in enumerate(counts)])
     labels = labels[
         torch.randperm(len(labels), generator=torch.Generator().manual_seed(len(labels)))
@@ -61,21 +65,23 @@ def fill(memory: Memory, stages: list[Counts]) -> list[dict[int, list[int]]]:
 
 splits = st.lists(st.lists(st.integers(1, 12), min_size=1, max_size=3), min_size=1, max_size=4)
 budgets = st.integers(1, 40)
-selections = st.sampled_from(["herding", "random"])
+selections = st.sampled_from(get_args(Selection))
 
 
 @given(splits, budgets, selections)
-def test_the_budget_is_never_exceeded(stages: list[Counts], budget: int, selection: str) -> None:
-    memory = Memory(Config(budget=budget, selection=selection))  # type: ignore[arg-type]
+def test_the_budget_is_never_exceeded(
+    stages: list[Counts], budget: int, selection: Selection
+) -> None:
+    memory = Memory(Config(budget=budget, selection=selection))
     totals = [sum(map(len, held.values())) for held in fill(memory, stages)]
     assert max(totals) <= budget
 
 
 @given(splits, budgets, selections)
 def test_each_class_has_its_share_or_all_it_ever_had(
-    stages: list[Counts], budget: int, selection: str
+    stages: list[Counts], budget: int, selection: Selection
 ) -> None:
-    memory = Memory(Config(budget=budget, selection=selection))  # type: ignore[arg-type]
+    memory = Memory(Config(budget=budget, selection=selection))
     fill(memory, stages)
     counts = [count for stage in stages for count in stage]
     expected = [min(count, budget // len(counts)) for count in counts]
@@ -85,9 +91,9 @@ def test_each_class_has_its_share_or_all_it_ever_had(
 
 @given(splits, budgets, selections)
 def test_no_exemplar_is_kept_twice_even_of_a_class_smaller_than_its_share(
-    stages: list[Counts], budget: int, selection: str
+    stages: list[Counts], budget: int, selection: Selection
 ) -> None:
-    memory = Memory(Config(budget=budget, selection=selection))  # type: ignore[arg-type]
+    memory = Memory(Config(budget=budget, selection=selection))
     fill(memory, stages)
     kept = numbers(memory.exemplars) if len(memory) else []
     assert len(set(kept)) == len(kept)
@@ -95,11 +101,11 @@ def test_no_exemplar_is_kept_twice_even_of_a_class_smaller_than_its_share(
 
 @given(splits, budgets, selections)
 def test_an_old_class_keeps_the_beginning_of_what_it_had(
-    stages: list[Counts], budget: int, selection: str
+    stages: list[Counts], budget: int, selection: Selection
 ) -> None:
-    memory = Memory(Config(budget=budget, selection=selection))  # type: ignore[arg-type]
+    memory = Memory(Config(budget=budget, selection=selection))
     held = fill(memory, stages)
-    for before, after in zip(held, held[1:], strict=False):
+    for before, after in pairwise(held):
         kept = {label: after.get(label, []) for label in before}
         assert kept == {label: images[: len(kept[label])] for label, images in before.items()}
 
@@ -169,9 +175,9 @@ def test_a_random_choice_differs_from_herding() -> None:
 
 @pytest.mark.parametrize("herd_on", ["raw", "normalised"])
 def test_herding_follows_algorithm_4_of_the_features_asked_for(
-    herd_on: str, algorithm_4: Herding
+    herd_on: Literal["raw", "normalised"], algorithm_4: Herding
 ) -> None:
-    memory, new = Memory(Config(budget=20, herd_on=herd_on)), new_classes([30, 30])  # type: ignore[arg-type]
+    memory, new = Memory(Config(budget=20, herd_on=herd_on)), new_classes([30, 30])
     features = features_for(new)
     memory.add(new, features, 2)
     if herd_on == "normalised":
@@ -250,7 +256,7 @@ def test_restoring_forgets_what_was_there_before() -> None:
 
 
 def test_a_budget_below_one_exemplar_per_class_is_refused() -> None:
-    with pytest.raises(InputError, match="budget is 9 .* at least 10"):
+    with pytest.raises(InputError, match=r"budget is 9 .* at least 10"):
         check_budget(Config(budget=9), 10)
 
 

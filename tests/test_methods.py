@@ -40,9 +40,9 @@ def disturb(model: CilModel) -> None:
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
         for parameter in model.classifier.heads[-1].parameters():
-            parameter *= 3
+            parameter.mul_(3)
 
 
 def in_stage(learner: Learner, stages: tuple[Stage, ...]) -> Stage:
@@ -75,7 +75,10 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> float:
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float) -> float:
     """The mean of sum p log (p / q), softened, in float64."""
-    log_q, log_p = log_softmax(student.double() / temperature), log_softmax(teacher.double() / temperature)
+    log_q, log_p = (
+        log_softmax(student.double() / temperature),
+        log_softmax(teacher.double() / temperature),
+    )
     return float((np.exp(log_p) * (log_p - log_q)).sum(axis=1).mean())
 
 
@@ -128,7 +131,9 @@ def test_losses_are_finite_numbers_that_can_be_trained(
 ) -> None:
     learner = make_learner(method)
     losses = losses_of(learner, in_stage(learner, tiny_scenario.stages[:n_stages]))
-    facts = [(value.shape, bool(value.isfinite()), value.requires_grad) for value in losses.values()]
+    facts = [
+        (value.shape, bool(value.isfinite()), value.requires_grad) for value in losses.values()
+    ]
     assert facts == [(torch.Size([]), True, True)] * len(losses)
 
 

@@ -41,8 +41,10 @@ TOY = np.array([[100, nan, nan], [50, 100, nan], [20, 40, 100]])
 def stage_record(
     stage: int, n_old: int, n_seen: int, confusion: Rows, before: Rows | None = None
 ) -> StageRecord:
-    examinations = [Examination(rows, 0.0, [1.0] * n_seen) for rows in (before or confusion, confusion)]
-    return StageRecord(stage, n_old, n_seen, *examinations, exemplars=0, facts={})
+    first, second = (
+        Examination(rows, 0.0, [1.0] * n_seen) for rows in (before or confusion, confusion)
+    )
+    return StageRecord(stage, n_old, n_seen, first, second, 0, {}, fingerprint="")
 
 
 def toy_records() -> list[Record]:
@@ -182,7 +184,7 @@ def test_a_confusion_matrix_has_a_row_for_a_class_that_no_one_predicted() -> Non
 
 
 def test_calibration_error_of_four_answers_matches_a_sum_by_hand() -> None:
-    """Ten bins: 0.9 to 1 holds two answers, one of them right; 0.5 to 0.6 and 0.1 to 0.2 one each."""
+    """Of ten bins, the last holds two answers, one of them right; two others hold one each."""
     answers = predictions([0, 0, 0, 0], [0, 1, 0, 1], [0.95, 0.93, 0.55, 0.15])
     by_hand = 2 / 4 * abs(0.5 - 0.94) + 1 / 4 * abs(1 - 0.55) + 1 / 4 * abs(0 - 0.15)
     assert calibration_error(answers, bins=10) == pytest.approx(100 * by_hand, rel=1e-5)

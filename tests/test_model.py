@@ -1,6 +1,7 @@
 """The model: what grows, what stays, what is copied, and what it sees of an image."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -219,7 +220,9 @@ def test_the_original_goes_on_training_after_a_copy_was_frozen(make_model: MakeM
     assert not any(torch.equal(a, b) for a, b in zip(parameters(model), before, strict=True))
 
 
-@pytest.mark.parametrize(("frozen", "other"), [("backbone", "classifier"), ("classifier", "backbone")])
+@pytest.mark.parametrize(
+    ("frozen", "other"), [("backbone", "classifier"), ("classifier", "backbone")]
+)
 def test_only_the_part_that_is_named_is_frozen(
     make_model: MakeModel, frozen: str, other: str
 ) -> None:
@@ -279,7 +282,7 @@ def count_by_hand(depth: int, channels: int) -> int:
     """Weights of 3x3 convolutions without bias, and two numbers for each channel's norm."""
     widths = [channels, 16] + [16] * ((depth - 2) // 3)
     widths += [32] * ((depth - 2) // 3) + [64] * ((depth - 2) // 3)
-    return sum(9 * a * b + 2 * b for a, b in zip(widths, widths[1:], strict=False))
+    return sum(9 * a * b + 2 * b for a, b in pairwise(widths))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

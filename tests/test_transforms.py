@@ -255,7 +255,7 @@ def test_timm_draws_anew_for_another_position() -> None:
 
 
 def test_seeds_of_different_places_differ() -> None:
-    """Of the run, a stage, an epoch and a process; NumPy's SeedSequence ignores zeros at the end."""
+    """Of a run, a stage, an epoch, a process; NumPy's SeedSequence ignores zeros at the end."""
     places = [(3,), (3, 0), (3, 0, 0), (3, 0, 0, 0), (3, 1), (3, 1, 0), (3, 1, 0, 0)]
     assert len({seed_for(*place) for place in places}) == len(places)
 

@@ -1,0 +1,254 @@
+"""Figures show what the records say, whatever has happened so far."""
+
+import io
+from collections.abc import Sequence
+from itertools import combinations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from numpy.typing import NDArray
+
+from cilkit import live
+from cilkit.figures import (
+    FIGURES,
+    METHOD_COLORS,
+    NEW,
+    OLD,
+    accuracy_matrix_figure,
+    accuracy_per_stage,
+    confusion_figure,
+    live_figure,
+    norms_by_epoch,
+    prototype_norms,
+)
+from cilkit.live import LivePlot
+from cilkit.metrics import accuracy_matrix, stage_accuracy
+from cilkit.records import (
+    EpochRecord,
+    Examination,
+    Record,
+    RunRecord,
+    StageRecord,
+    stage_records,
+)
+
+NAMES = ["größe", "ñandú", "$x$", "a_b", "", "%"]
+
+
+def make_records(
+    n_stages: int, per_stage: int = 2, names: Sequence[str] = NAMES, seed: int = 0
+) -> list[Record]:
+    """Return a run of which so many stages are finished: two epochs each, then an alignment."""
+    stages = [per_stage] * (len(names) // per_stage)
+    records: list[Record] = [RunRecord({"method": "wa"}, [], list(names), stages, {}, {}, "")]
+    for stage in range(n_stages):
+        old, new = stage * per_stage, per_stage
+        before = examination([1.0] * old + [2.0] * new, seed)
+        after = examination([1.0] * old + [1.1] * new, seed + 1)
+        losses = {"ce": 0.5, "kd": 0.1} if stage else {"ce": 0.5}
+        records += [EpochRecord(stage, e, 2, 0.1, losses, 50.0, before.norms) for e in (1, 2)]
+        facts = {"gamma": 0.55} if stage else {}
+        records.append(StageRecord(stage, old, old + new, before, after, 10, facts, ""))
+    return records
+
+
+def examination(norms: list[float], seed: int) -> Examination:
+    n = len(norms)
+    counts = np.random.default_rng(seed).integers(1, 9, (n, n))
+    return Examination(counts.tolist(), 5.0, [norm + 0.01 * c for c, norm in enumerate(norms)])
+
+
+def draw(figure: Figure) -> None:
+    figure.savefig(io.BytesIO(), format="png")
+
+
+def heights(line: Line2D) -> NDArray[np.float64]:
+    return np.asarray(line.get_ydata(), dtype=np.float64)
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for ax in figure.axes for text in ax.texts]
+
+
+def test_the_bars_are_as_high_as_the_prototypes_are_long() -> None:
+    last = stage_records(make_records(3))[-1]
+    before, after = prototype_norms(make_records(3)).axes
+    assert [bar.get_height() for bar in before.patches] == last.before.norms  # type: ignore[attr-defined]
+    assert [bar.get_height() for bar in after.patches] == last.after.norms  # type: ignore[attr-defined]
+
+
+def test_the_bars_of_old_and_new_classes_have_their_colours() -> None:
+    before, _ = prototype_norms(make_records(3)).axes
+    colors = [to_hex(bar.get_facecolor()).upper() for bar in before.patches]
+    assert colors == [OLD] * 4 + [NEW] * 2
+
+
+def test_gamma_is_written_above_what_it_has_changed() -> None:
+    _, after = prototype_norms(make_records(3)).axes
+    assert "γ = 0.55" in after.get_title()
+
+
+def test_an_earlier_stage_can_be_asked_for() -> None:
+    before, _ = prototype_norms(make_records(3), stage=1).axes
+    assert len(before.patches) == 4
+
+
+def test_the_cells_of_the_heat_map_are_the_accuracy_matrix() -> None:
+    matrix = accuracy_matrix(make_records(3))
+    expected = [f"{value:.1f}" for value in matrix[~np.isnan(matrix)]]
+    assert texts(accuracy_matrix_figure(make_records(3))) == expected
+
+
+def test_the_rows_of_the_confusion_figure_are_percentages() -> None:
+    panel = confusion_figure(make_records(3)).axes[0]
+    shown = np.asarray(panel.images[0].get_array())
+    np.testing.assert_allclose(shown.sum(axis=1), 100)
+
+
+def test_a_confusion_that_the_end_leaves_alone_is_drawn_once() -> None:
+    stage = stage_records(make_records(1))[-1]
+    unmoved = StageRecord(0, 0, 2, stage.before, stage.before, 0, {}, "")
+    assert len(confusion_figure([unmoved]).axes) == 2  # the matrix and its scale of shades
+
+
+def test_the_jump_at_a_stages_end_is_drawn() -> None:
+    records = make_records(2)
+    lines = norms_by_epoch(records).axes[0].lines
+    old, new = [heights(line) for line in lines if line.get_linestyle() == ":"][-2:]
+    after = stage_records(records)[-1].after.norms
+    assert [old[-1], new[-1]] == pytest.approx([np.mean(after[:2]), np.mean(after[2:])])
+
+
+def test_the_line_of_a_method_is_the_mean_of_its_seeds_in_its_colour() -> None:
+    runs = [make_records(3, seed=seed) for seed in (0, 1)]
+    thick = accuracy_per_stage({"wa": runs}).axes[0].lines[-1]
+    accuracies = [[stage_accuracy(record) for record in stage_records(run)] for run in runs]
+    np.testing.assert_allclose(heights(thick), np.mean(accuracies, axis=0))
+    assert thick.get_color() == METHOD_COLORS["wa"]
+
+
+def test_labels_of_lines_that_end_together_do_not_overlap() -> None:
+    figure = accuracy_per_stage({method: [make_records(3)] for method in METHOD_COLORS})
+    draw(figure)
+    boxes = [Text.get_window_extent(text) for text in figure.axes[0].texts]  # without its line
+    assert len(boxes) == len(METHOD_COLORS)
+    assert not any(a.y0 < b.y1 and b.y0 < a.y1 for a, b in combinations(boxes, 2))
+
+
+ALL = FIGURES | {
+    "accuracy": lambda records: accuracy_per_stage({"wa": [records]}),
+    "live": live_figure,
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("n_stages", [0, 1, 3])
+def test_every_figure_can_be_drawn_after_any_stage(name: str, n_stages: int) -> None:
+    draw(ALL[name](make_records(n_stages)))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_figure_can_be_drawn_in_the_middle_of_a_stage(name: str) -> None:
+    draw(ALL[name](make_records(2)[:-1]))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_figure_has_room_for_a_hundred_classes(name: str) -> None:
+    draw(ALL[name](make_records(10, per_stage=10, names=[f"class {c}" for c in range(100)])))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_figure_of_nothing_says_so(name: str) -> None:
+    assert any("yet" in text for text in texts(ALL[name]([])))
+
+
+def test_no_figure_leaks_into_pyplot() -> None:
+    for figure in ALL.values():
+        figure(make_records(3))
+    assert plt.get_fignums() == []
+
+
+def test_a_notebook_can_show_a_figure() -> None:
+    png, size = live_figure(make_records(1))._repr_png_()  # type: ignore[attr-defined]
+    assert plt.imread(io.BytesIO(png)).shape[:2] == (2 * size["height"], 2 * size["width"])
+
+
+class Screen:
+    """Stands for the notebook's output: counts what it is told to show."""
+
+    def __init__(self) -> None:
+        self.shown: list[Figure] = []
+
+    def display(self, figure: Figure, display_id: bool) -> "Screen":
+        self.update(figure)
+        return self
+
+    def update(self, figure: Figure) -> None:
+        self.shown.append(figure)
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """A notebook without IPython."""
+    screen = Screen()
+    monkeypatch.setattr(live, "in_notebook", lambda: True)
+    monkeypatch.setattr(live, "import_module", lambda name: screen)
+    return screen
+
+
+def test_between_stages_the_plot_is_redrawn_at_most_once_a_second(screen: Screen) -> None:
+    now = 0.0
+    plot = LivePlot(draw=lambda records: Figure(), clock=lambda: now)
+    epoch = make_records(1)[1]
+    for tenth in range(26):
+        now = tenth / 10
+        plot(epoch)
+    assert len(screen.shown) == 3  # at 0, 1 and 2 seconds
+
+
+def test_a_slow_drawing_leaves_most_of_the_time_to_the_training(screen: Screen) -> None:
+    now = 0.0
+
+    def draw_slowly(records: Sequence[Record]) -> Figure:
+        nonlocal now
+        now += 2
+        return Figure()
+
+    plot = LivePlot(draw=draw_slowly, clock=lambda: now)
+    for _ in range(100):
+        plot(make_records(1)[1])
+        now += 0.5
+    assert 2 * len(screen.shown) <= 0.25 * now
+
+
+def test_every_stage_is_drawn_and_the_last_one_remains(screen: Screen) -> None:
+    plot = LivePlot(draw=lambda records: Figure(label=str(len(records))), clock=lambda: 0.0)
+    for record in make_records(3):
+        plot(record)
+    assert [figure.get_label() for figure in screen.shown] == ["1", "4", "7", "10"]
+    assert screen.shown[-1] is plot.figure
+
+
+def test_outside_a_notebook_only_finished_stages_are_drawn() -> None:
+    drawn = []
+
+    def draw_nothing(records: Sequence[Record]) -> Figure:
+        drawn.append(records[-1])
+        return Figure()
+
+    plot = LivePlot(draw=draw_nothing)
+    for record in make_records(2):
+        plot(record)
+    assert drawn == stage_records(make_records(2))
+
+
+def test_a_new_run_starts_with_no_records() -> None:
+    plot = LivePlot(draw=lambda records: Figure())
+    for record in make_records(2) + make_records(1):
+        plot(record)
+    assert plot.records == make_records(1)
