@@ -155,7 +155,7 @@ def generic_features(kind: str, seed: int) -> Tensor:
     changes = {
         "random": features,
         "relu": (features + 0.5).relu(),
-        "far from zero": features + 100,
+        "far from zero": features + 10_000,  # where float32 has few digits left
         "unit length": features / features.norm(dim=1, keepdim=True),
         "of very different lengths": features * features.norm(dim=1, keepdim=True) ** 3,
     }
