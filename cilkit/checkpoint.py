@@ -1,11 +1,12 @@
 """Checkpoints: one file that holds the learner and the records so far, written whole or not at all.
 
-The format is safetensors: numbers and text, no code that could run while it is read.
+The format is safetensors: numbers and text, no code that could run while it is read. The one before
+the newest is kept, in case the newest gets damaged.
 """
 
 import json
 import os
-from collections.abc import Sequence
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from torch import Tensor
 
 from cilkit.errors import InputError
 from cilkit.fingerprint import fingerprint
-from cilkit.learner import Learner
 from cilkit.records import Record, from_json, to_json
+
+NEWEST, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,39 @@ class Checkpoint:
     records: list[Record]
 
 
-def save(path: Path, learner: Learner, records: Sequence[Record]) -> None:
-    """Write a checkpoint; whoever reads meanwhile or after a crash finds the old one or the new."""
-    state, numbers = learner.state()
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    text = json.dumps({"numbers": numbers, "records": [to_json(record) for record in records]})
-    unfinished = path.with_suffix(".unfinished")
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; whoever reads meanwhile or after a crash finds a whole one."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
+    lines = [to_json(record) for record in checkpoint.records]
+    text = json.dumps({"numbers": checkpoint.numbers, "records": lines})
+    unfinished = folder / "checkpoint.unfinished"
     save_file(tensors, unfinished, {"cilkit": text, "sha256": fingerprint(tensors, text)})
     with unfinished.open("rb+") as file:
         os.fsync(file.fileno())
-    unfinished.replace(path)
+    if (folder / NEWEST).exists():
+        (folder / NEWEST).replace(folder / PREVIOUS)
+    unfinished.replace(folder / NEWEST)
+
+
+def find(folder: Path) -> Checkpoint | None:
+    """Return the newest whole checkpoint in `folder`, or None where there is none at all.
+
+    Raises `InputError` if what is there is damaged.
+    """
+    damage = None
+    for path in (folder / NEWEST, folder / PREVIOUS):
+        if path.exists():
+            try:
+                found = load(path)
+            except InputError as error:
+                damage = damage or error
+            else:
+                if damage is not None:
+                    warnings.warn(f"{damage}; going on from the one before it", stacklevel=2)
+                return found
+    if damage is not None:
+        raise damage
+    return None
 
 
 def load(path: Path) -> Checkpoint:
@@ -51,8 +76,6 @@ def load(path: Path) -> Checkpoint:
         raise InputError(f"the checkpoint {str(path)!r} is damaged: {error}") from error
     text = metadata.get("cilkit", "")
     if metadata.get("sha256") != fingerprint(tensors, text):
-        raise InputError(
-            f"the checkpoint {str(path)!r} is damaged: its checksum differs from its content"
-        )
+        raise InputError(f"the checkpoint {str(path)!r} is damaged: its checksum does not fit")
     content = json.loads(text)
     return Checkpoint(tensors, content["numbers"], [from_json(line) for line in content["records"]])

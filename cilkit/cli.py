@@ -10,11 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import tyro
+from safetensors import SafetensorError
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
-from cilkit import distributed
 from cilkit.config import Config
+from cilkit.distributed import (
+    ProcessesDiffer,
+    Stopped,
+    from_main,
+    is_main,
+    is_restarted,
+    lost_process,
+    processes,
+    rank,
+    stoppable,
+)
 from cilkit.errors import InputError, lookup
 from cilkit.observers import Console, Csv, TensorBoard
 from cilkit.presets import PRESETS
@@ -44,9 +56,9 @@ class Run:
         """Run, and draw."""
         from cilkit.run import check_out, run
 
-        check_out(self.out, self.resume)
+        from_main(lambda: check_out(self.out, self.resume or is_restarted()))
         observers: list[Observer] = [Console()]
-        if distributed.is_main():
+        if is_main():
             observers += [Csv(self.out)] if self.csv else []
             observers += [TensorBoard(self.out)] if self.tensorboard else []
         run(self.config, self.out, observers, resume=self.resume)
@@ -71,7 +83,7 @@ class Compare:
         runs = compare(
             self.config, self.methods, self.seeds, self.out, [Console()], resume=self.resume
         )
-        if distributed.is_main():
+        if is_main():
             print(table(runs))
         draw([self.out], self.out)
 
@@ -90,7 +102,7 @@ class Plot:
 
 def draw(folders: Sequence[Path], out: Path | None) -> None:
     """Draw all figures in the main process, and say where they are."""
-    if distributed.is_main():
+    if is_main():
         from cilkit.plot import plot
 
         for path in plot(folders, out):
@@ -98,16 +110,46 @@ def draw(folders: Sequence[Path], out: Path | None) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says; return the exit status, 2 for what the user must mend."""
+    """Do what the command line says; return the exit status.
+
+    0; 2 for what the user must mend before any work starts; 1 for what broke it off; 128 and the
+    signal's number where it was asked to stop.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
-    with distributed.processes():
-        try:
-            parse(words)()
-        except InputError as error:
-            if distributed.is_main():
-                print(f"cilkit: error: {error}", file=sys.stderr)
-            return 2
+    try:
+        command = parse(words)
+        with processes(getattr(command, "config", Config()).timeout), stoppable():
+            command()
+    except InputError as error:
+        return say(f"error: {error}", 2) if is_main() else 2
+    except Stopped as stopped:
+        sentence = f"stopped by {stopped}; go on with the same command and --resume"
+        return say(sentence, 128 + stopped.number) if is_main() else 128 + stopped.number
+    except Exception as error:
+        sentence = explain(error)  # every process speaks: one alone may have the trouble
+        if not sentence:  # a mistake of ours, which deserves its traceback
+            raise
+        return say(f"{sentence}; what was saved is whole: go on with --resume", 1)
     return 0
+
+
+def say(sentence: str, status: int) -> int:
+    """Print a sentence where errors go; return the status."""
+    print(f"cilkit: {sentence}", file=sys.stderr)
+    return status
+
+
+def explain(error: Exception) -> str:
+    """Return a sentence for what can break a run off through no fault of the program, else ''."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return "out of memory; a smaller --batch-size needs less"
+    if isinstance(error, OSError | SafetensorError):
+        return f"a file could not be read or written: {error}"
+    if isinstance(error, ArithmeticError | ProcessesDiffer):
+        return str(error)
+    if lost_process(error):
+        return f"process {rank()} lost touch with another one, which died or hangs"
+    return ""
 
 
 def parse(words: list[str]) -> Run | Compare | Plot:
@@ -126,7 +168,7 @@ def parse(words: list[str]) -> Run | Compare | Plot:
         prog="cilkit",
         args=words,
         description=DESCRIPTION,
-        console_outputs=distributed.is_main(),
+        console_outputs=is_main(),
     )
     return command
 

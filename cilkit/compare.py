@@ -3,19 +3,19 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
-from cilkit import distributed
+from cilkit import checkpoint
 from cilkit.checkpoint import Checkpoint
 from cilkit.config import Config
+from cilkit.distributed import from_main, is_main, is_restarted
 from cilkit.errors import InputError, lookup
-from cilkit.learn import learn
 from cilkit.methods import METHODS
 from cilkit.metrics import summary
-from cilkit.provenance import describe
-from cilkit.records import EpochRecord, Record
-from cilkit.run import CHECKPOINT, Observer, build, check_writable, run, show, timed
+from cilkit.records import EpochRecord, Record, RunRecord
+from cilkit.run import Observer, check_writable, run
 
 SUMMARY = "summary.json"
 # Runs by method, one for each seed.
@@ -35,21 +35,51 @@ def compare(
 
     With `resume`, finished runs are kept and unfinished ones go on.
     """
-    check(methods, seeds, out, resume)
+    from_main(lambda: check(methods, seeds, out, resume or is_restarted()))
     runs: Runs = {method: [] for method in methods}
     for seed in seeds:
-        configs = {method: replace(config, method=method, seed=seed) for method in methods}
-        folders = {method: out / f"{method}-seed{seed}" for method in methods}
-        due = [method for method in methods if not (folders[method] / CHECKPOINT).exists()]
-        sharing = [method for method in due if METHODS[method].shares_first_stage]
-        first = first_stage(configs[sharing[0]], observers) if len(sharing) > 1 else None
+        first = out / f"first-stage-seed{seed}"
         for method in methods:
-            start = first if method in sharing else None
-            records = run(configs[method], folders[method], observers, resume=resume, start=start)
-            runs[method].append(records)
-    if distributed.is_main():
+            folder = out / f"{method}-seed{seed}"
+            mine = replace(config, method=method, seed=seed)
+            shares = METHODS[method].shares_first_stage
+            start = from_main(partial(find_first_stage, first, mine)) if shares else None
+            keep = [KeepFirstStage(folder, first)] if shares and start is None else []
+            runs[method].append(run(mine, folder, [*observers, *keep], resume=resume, start=start))
+    if is_main():
         (out / SUMMARY).write_text(json.dumps(summarise(runs), indent=2) + "\n")
     return runs
+
+
+def find_first_stage(folder: Path, config: Config) -> Checkpoint | None:
+    """Return the first stage that another method has trained with the same settings, if any."""
+    found = checkpoint.find(folder)
+    if found is None or not isinstance(found.records[0], RunRecord):
+        return None
+    there = found.records[0].config | {"method": config.method}
+    same = all(there.get(name) == value for name, value in config.science().items())
+    return found if same else None
+
+
+class KeepFirstStage:
+    """Keeps the checkpoint where methods part: the first stage is trained, its `end` is to come."""
+
+    def __init__(self, run: Path, first: Path) -> None:
+        """Copy it from the folder `run` to the folder `first`."""
+        self.run, self.first = run, first
+
+    def __call__(self, record: Record) -> None:
+        """See one record; where it is the right one, so is the newest checkpoint."""
+        match record:
+            case EpochRecord(stage=0, epoch=epoch, epochs=epochs) if epoch == epochs:
+                self.keep(record)
+
+    def keep(self, record: Record) -> None:
+        """Copy the newest checkpoint, if this record is its last."""
+        found = checkpoint.find(self.run)
+        if found is not None and found.records[-1] == record:
+            self.first.mkdir(exist_ok=True)
+            checkpoint.save(self.first, found)
 
 
 def check(methods: Sequence[str], seeds: Sequence[int], out: Path, resume: bool) -> None:
@@ -59,25 +89,11 @@ def check(methods: Sequence[str], seeds: Sequence[int], out: Path, resume: bool)
     for kind, values in (("method", methods), ("seed", seeds)):
         if not values or len(set(values)) < len(values):
             raise InputError(f"give at least one {kind}, each only once; given: {list(values)}")
-    if distributed.is_main():
-        check_writable(out)
-        if not resume and (any(out.glob("*/records.jsonl")) or (out / SUMMARY).exists()):
-            raise InputError(
-                f"{str(out)!r} holds runs already; name another folder, or go on with --resume"
-            )
-
-
-def first_stage(config: Config, observers: Sequence[Observer] = ()) -> Checkpoint:
-    """Train the first stage up to where methods part: its last epoch is over, its end is not."""
-    learner, scenario = build(config)
-    records: list[Record] = [describe(config, scenario)]
-    for record in timed(learn(learner, scenario)):
-        records.append(record)
-        show([record], observers)
-        if isinstance(record, EpochRecord) and record.epoch == record.epochs:
-            break
-    tensors, numbers = learner.state()
-    return Checkpoint(tensors, numbers, records)
+    check_writable(out)
+    if not resume and (any(out.glob("*/records.jsonl")) or (out / SUMMARY).exists()):
+        raise InputError(
+            f"{str(out)!r} holds runs already; name another folder, or go on with --resume"
+        )
 
 
 def summarise(runs: Mapping[str, Iterable[Sequence[Record]]]) -> dict[str, dict[str, list[float]]]:

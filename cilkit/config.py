@@ -9,7 +9,9 @@ from typing import Any, Literal, NamedTuple
 from cilkit.errors import InputError
 
 # What may differ between a run and its resumption: where it runs, not what it computes.
-MACHINE_SETTINGS = frozenset({"data_path", "download", "device", "threads", "workers"})
+MACHINE_SETTINGS = frozenset(
+    {"data_path", "download", "device", "threads", "workers", "save_every", "timeout"}
+)
 
 
 class Plan(NamedTuple):
@@ -75,9 +77,12 @@ class Config:
     device: str = "auto"  # auto, cpu, cuda or cuda:N
     bf16: bool = False  # compute in bfloat16 where it is safe
     channels_last: bool = False  # keep images as NHWC in memory
+    sync_bn: bool = False  # batch norm over all processes' images together (needs GPUs)
     compile: bool = False  # compile the backbone (a minute at first)
     threads: int | None = None  # CPU threads of a process; None: torch decides
     workers: int = 0  # processes that prepare images one by one, where augment is timm
+    save_every: int = 1  # epochs between two checkpoints; the end of a stage is always saved
+    timeout: int = 1800  # seconds to wait for another process before giving up
 
     def __post_init__(self) -> None:
         """Raise `InputError` for what cannot work; `build` looks up the names, and refuses them."""
@@ -148,4 +153,6 @@ LIMITS: dict[str, tuple[float, float]] = {
     "warmup": (0, 1e5),
     "threads": (1, 4096),
     "workers": (0, 1024),
+    "save_every": (1, 1e5),
+    "timeout": (1, 1e6),
 }

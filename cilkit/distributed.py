@@ -6,10 +6,12 @@ Chapter 9.
 
 import os
 import random
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from inspect import signature
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +21,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from cilkit.errors import InputError
 
+T = TypeVar("T")
+M = TypeVar("M", bound=nn.Module)
+
 # No rank sends its buffers to the others at each step: they are averaged after each epoch. torch
 # has changed the option's name.
 RENAMED = "forward_sync_buffers" in signature(DistributedDataParallel).parameters
@@ -26,12 +31,17 @@ KEEP_BUFFERS: dict[str, Any] = {"forward_sync_buffers" if RENAMED else "broadcas
 
 
 @contextmanager
-def processes() -> Iterator[None]:
-    """Join the processes that `torchrun` started, if it did, and leave them at the end."""
+def processes(timeout: int = 1800) -> Iterator[None]:
+    """Join the processes that `torchrun` started, if it did, and leave them at the end.
+
+    Numbers on GPUs travel by NCCL, others by gloo; whoever waits longer than `timeout` seconds for
+    another process gives up.
+    """
     if "RANK" not in os.environ or dist.is_initialized():
         yield
         return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
     try:
         yield
     finally:
@@ -49,8 +59,98 @@ def world_size() -> int:
 
 
 def is_main() -> bool:
-    """Tell whether this is the process that writes and prints."""
-    return rank() == 0
+    """Tell whether this is the process that writes and prints; right before they join, too."""
+    return (rank() if dist.is_initialized() else int(os.environ.get("RANK", "0"))) == 0
+
+
+def is_restarted() -> bool:
+    """Tell whether `torchrun` has started this process again, after one had died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+class ProcessesDiffer(RuntimeError):
+    """What must be the same in all processes is not."""
+
+
+class Stopped(Exception):
+    """Somebody asked the program to stop, and it has finished its step."""
+
+    def __init__(self, number: int) -> None:
+        """Remember the signal's number."""
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C stop the program after a step; a second Ctrl-C stops it at once."""
+
+    def ask(number: int, frame: object) -> None:
+        if ASKED:
+            raise KeyboardInterrupt
+        ASKED.append(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        ASKED.clear()
+
+
+ASKED: list[int] = []  # the signal that asked to stop, if one did
+LOOK_EVERY = 8  # steps: processes must agree on where to stop, which costs a message
+
+
+def stop_if_asked(step: int) -> None:
+    """Raise `Stopped`, in all processes after the same step, if one of them was asked to stop."""
+    asked = ASKED[0] if ASKED else 0
+    if dist.is_initialized():
+        if step % LOOK_EVERY != 1:
+            return
+        everyone = torch.tensor([asked])
+        dist.all_reduce(everyone, dist.ReduceOp.MAX)
+        asked = int(everyone)
+    if asked:
+        raise Stopped(asked)
+
+
+def lost_process(error: Exception) -> bool:
+    """Tell whether an error means that another process cannot be reached any more."""
+    if isinstance(error, dist.DistError):
+        return True
+    words = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Timed out")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+
+
+def from_main(function: Callable[[], T]) -> T:
+    """Return what `function` returns, or raise what it raises, in the main process alone.
+
+    So all processes go on with what one has read, or fail together.
+    """
+    if not dist.is_initialized():
+        return function()
+    answer: list[Any] = [None, None]
+    if is_main():
+        try:
+            answer[0] = function()
+        except (InputError, OSError) as error:
+            answer[1] = error
+    dist.broadcast_object_list(answer)
+    if answer[1] is not None:
+        raise answer[1]
+    result: T = answer[0]
+    return result
+
+
+def from_all(value: T) -> list[T]:
+    """Return every process's value, in the order of their ranks."""
+    if not dist.is_initialized():
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 @contextmanager
@@ -90,6 +190,14 @@ def parallel(model: nn.Module) -> nn.Module:
     return DistributedDataParallel(model, **KEEP_BUFFERS)
 
 
+def synchronise(model: M) -> M:
+    """Return the model with batch norm over all processes' images together, which needs GPUs."""
+    if next(model.parameters()).device.type != "cuda":
+        raise InputError("sync_bn needs GPUs: torch's SyncBatchNorm does not run on the CPU")
+    synchronised: M = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    return synchronised
+
+
 def average_buffers(model: nn.Module) -> None:
     """Give every process the mean of all processes' batch-norm statistics.
 
@@ -113,13 +221,12 @@ def total(value: Tensor) -> Tensor:
 
 def agree(mark: str) -> str:
     """Return a text that every process has; raise `RuntimeError` if they differ."""
-    if dist.is_initialized():
-        marks: list[str] = [""] * world_size()
-        dist.all_gather_object(marks, mark)
-        if strangers := [rank for rank, other in enumerate(marks) if other != marks[0]]:
-            raise RuntimeError(
-                f"processes {strangers} hold other weights or exemplars than process 0"
-            )
+    marks = from_all(mark)
+    if strangers := [number for number, other in enumerate(marks) if other != marks[0]]:
+        raise ProcessesDiffer(
+            f"processes {strangers} hold other weights or exemplars than process 0; the result "
+            f"would be worthless, so the run stops"
+        )
     return mark
 
 

@@ -216,7 +216,7 @@ def draw_norms(ax: Axes, names: Sequence[str], norms: Sequence[float], n_old: in
 
 def draw_latest_norms(ax: Axes, records: Sequence[Record]) -> None:
     """Draw the prototypes as the last record knows them."""
-    latest = next((r for r in reversed(records) if not isinstance(r, RunRecord)), None)
+    latest = next((r for r in reversed(records) if isinstance(r, EpochRecord | StageRecord)), None)
     if latest is None:
         return write(ax, "no finished epoch yet")
     if isinstance(latest, StageRecord):

@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from cilkit.data import Scenario
-from cilkit.distributed import agree, average_buffers, parallel, seed_all
+from cilkit.distributed import agree, parallel, seed_all
 from cilkit.evaluation import examine
 from cilkit.learner import Learner
 from cilkit.loader import Batch, Loader
-from cilkit.records import EpochRecord, Means, StageRecord
+from cilkit.records import EpochRecord, StageRecord
 from cilkit.schedule import learning_rate
+from cilkit.state import fingerprint_of
 
 
 def learn(learner: Learner, scenario: Scenario) -> Iterator[EpochRecord | StageRecord]:
@@ -28,8 +29,8 @@ def learn(learner: Learner, scenario: Scenario) -> Iterator[EpochRecord | StageR
         model, plan = parallel(learner.model), config.plan(stage.index)
         for epoch in range(learner.epoch, plan.epochs):
             lr = learning_rate(config, plan, epoch)
-            losses, accuracy = train_epoch(model, learner, loader.epoch(stage.index, epoch), lr)
-            learner.epoch = epoch + 1
+            batches = loader.epoch(stage.index, epoch, learner.step)
+            losses, accuracy = train_epoch(model, learner, batches, lr)
             norms = learner.model.classifier.norms()
             yield EpochRecord(stage.index, epoch + 1, plan.epochs, lr, losses, accuracy, norms)
         before = examine(learner.model, stage)
@@ -37,7 +38,7 @@ def learn(learner: Learner, scenario: Scenario) -> Iterator[EpochRecord | StageR
         learner.finish_stage()
         after = examine(learner.model, stage)
         classes = (stage.index, stage.n_old, stage.n_seen)
-        mark = agree(learner.fingerprint())
+        mark = agree(fingerprint_of(learner))
         yield StageRecord(*classes, before, after, len(learner.memory), facts, mark)
 
 
@@ -47,7 +48,6 @@ def train_epoch(
     """Make one pass over the batches; return the mean of each loss, and the accuracy in percent."""
     learner.set_lr(lr)
     model.train()
-    means = Means()
     for images, labels, share in batches:
         logits = model(images)
         losses = learner.losses(images, logits, labels)
@@ -55,7 +55,6 @@ def train_epoch(
         (share * torch.stack([*losses.values()]).sum()).backward()
         learner.optimizer.step()
         hits = (logits.argmax(1) == labels).float().mean()
-        means.add(len(labels), losses | {"accuracy": 100 * hits})
-    average_buffers(learner.model)
-    losses_and_accuracy = means.over_processes()
-    return losses_and_accuracy, losses_and_accuracy.pop("accuracy")
+        learner.finish_step(len(labels), losses | {"accuracy": 100 * hits})
+    means = learner.finish_epoch()
+    return means, means.pop("accuracy")

@@ -1,6 +1,7 @@
 """The learner: all that changes in an experiment. As it stands, it is fine-tuning. Chapter 2."""
 
-from typing import Any, ClassVar
+from math import isfinite
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,8 @@ from torch import Tensor
 
 from cilkit.config import Config
 from cilkit.data import Samples, Stage
-from cilkit.fingerprint import fingerprint
+from cilkit.distributed import average_buffers, stop_if_asked
+from cilkit.means import Means
 from cilkit.memory import Memory
 from cilkit.model import CilModel
 
@@ -29,7 +31,8 @@ class Learner:
         self.model, self.config = model, config
         self.teacher: CilModel | None = None
         self.memory = Memory(config)
-        self.stage, self.epoch = 0, 0  # the next to be done
+        self.stage, self.epoch, self.step = 0, 0, 0  # the next to be done
+        self.means = Means()  # of the epoch so far
         self.momentum: dict[str, Tensor] = {}  # of a restored optimizer, until it is built
 
     def begin(self, stage: Stage) -> Samples:
@@ -70,68 +73,28 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
 
+    def finish_step(self, count: int, values: dict[str, Tensor]) -> None:
+        """Count a step of `count` images; raise `Stopped` if somebody wants the program to end."""
+        self.means.add(count, values)
+        self.step += 1
+        stop_if_asked(self.step)
+
+    def finish_epoch(self) -> dict[str, float]:
+        """Go on to the next epoch; return the means of this one.
+
+        Raises `FloatingPointError` if a loss is not a number any more.
+        """
+        average_buffers(self.model)
+        means = self.means.over_processes()
+        if lost := [name for name, value in means.items() if not isfinite(value)]:
+            raise FloatingPointError(
+                f"{lost[0]} is {means[lost[0]]} in stage {self.stage + 1}, epoch {self.epoch + 1}, "
+                f"process {self.means.worst_process()}; a lower learning rate may help"
+            )
+        self.epoch, self.step, self.means = self.epoch + 1, 0, Means()
+        return means
+
     def finish_stage(self) -> None:
         """Go on to the next stage; its optimizer starts anew."""
         self.stage, self.epoch = self.stage + 1, 0
         del self.optimizer
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return what a checkpoint must hold: named tensors, and numbers."""
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        numbers = {
-            "stage": self.stage,
-            "epoch": self.epoch,
-            "heads": self.model.classifier.head_sizes,
-        }
-        if self.teacher is not None:
-            tensors |= {f"teacher.{k}": v for k, v in self.teacher.state_dict().items()}
-            numbers["teacher_heads"] = self.teacher.classifier.head_sizes
-        tensors |= {f"memory.{k}": v for k, v in self.memory.state().items()}
-        tensors |= {f"momentum.{k}": v for k, v in self.momentum_buffers().items()}
-        return tensors, numbers
-
-    def momentum_buffers(self) -> dict[str, Tensor]:
-        """Return the optimizer's memory of each parameter, in the middle of a stage."""
-        if self.epoch == 0:
-            return {}
-        named = self.model.named_parameters()
-        states = ((name, self.optimizer.state[parameter]) for name, parameter in named)
-        return {
-            name: state["momentum_buffer"]
-            for name, state in states
-            if state.get("momentum_buffer") is not None
-        }
-
-    def fingerprint(self) -> str:
-        """Return one text for the whole state; processes, or runs, that agree have the same."""
-        tensors, numbers = self.state()
-        return fingerprint(tensors, str(numbers))
-
-    def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-        """Become what `state` described; nothing of what was before remains."""
-
-        def part(name: str) -> dict[str, Tensor]:
-            return {
-                k.removeprefix(f"{name}."): v
-                for k, v in tensors.items()
-                if k.startswith(f"{name}.")
-            }
-
-        self.stage, self.epoch = numbers["stage"], numbers["epoch"]
-        load(self.model, part("model"), numbers["heads"])
-        self.teacher = None
-        if "teacher_heads" in numbers:
-            self.teacher = self.model.frozen_copy()
-            load(self.teacher, part("teacher"), numbers["teacher_heads"])
-            self.teacher.freeze()
-        self.memory.restore(part("memory"))
-        self.momentum = part("momentum")
-
-
-def load(model: CilModel, weights: dict[str, Tensor], head_sizes: list[int]) -> None:
-    """Give `model` these weights, and a classifier of heads of these sizes."""
-    model.classifier.heads = torch.nn.ModuleList()
-    for n_classes in torch.tensor(head_sizes).cumsum(0).tolist():
-        model.grow_to(n_classes)
-    model.load_state_dict(weights)
-    model.to(model.device)

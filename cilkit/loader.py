@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.distributed import rank, seed_all, seed_for, world_size
+from cilkit.errors import InputError
 from cilkit.transforms import BATCHED, timm_transform
 
 # Images (B, C, H, W), labels (B,), and the share of the global batch's mean that B images make.
@@ -24,6 +25,7 @@ class Loader:
         self, samples: Samples, dataset: DataSet, config: Config, device: torch.device
     ) -> None:
         """Bring the samples to `device`, or start the workers that prepare them one by one."""
+        check_enough(len(samples), config)
         self.config, self.device = config, device
         self.count, self.labels = len(samples), samples.labels.to(device)
         if config.augment == "timm":
@@ -31,24 +33,23 @@ class Loader:
         else:
             self.images = images_in_batches(samples.to(device), config)
 
-    def epoch(self, stage: int, epoch: int) -> Iterator[Batch]:
-        """Deal every sample once; the order follows from (seed, stage, epoch) alone."""
+    def epoch(self, stage: int, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Deal every sample once; the order follows from (seed, stage, epoch) alone.
+
+        What is random follows from (seed, stage, epoch, rank, step), so that an interrupted epoch
+        goes on with step `start` as if nothing had happened.
+        """
         config = self.config
         order = torch.Generator().manual_seed(seed_for(config.seed, stage, epoch))
-        seed_all(config.seed, stage, epoch, rank())  # augmentation: a stream for each process
         steps = ceil(self.count / config.batch_size)
-        batches = torch.randperm(self.count, generator=order).tensor_split(
-            steps
-        )  # of nearly one size
+        batches = torch.randperm(self.count, generator=order).tensor_split(steps)[start:]
         mine = [batch[rank() :: world_size()] for batch in batches]
-        seeds = seed_for(config.seed, stage, epoch, 0)
-        for images, positions, batch in zip(self.images(mine, seeds), mine, batches, strict=True):
+        source = self.images(mine, seed_for(config.seed, stage, epoch))
+        for step, (positions, batch) in enumerate(zip(mine, batches, strict=True), start):
+            seed_all(config.seed, stage, epoch, rank(), step)
+            images = next(source).to(self.device, non_blocking=True)
             share = len(positions) * world_size() / len(batch)
-            yield (
-                images.to(self.device, non_blocking=True),
-                self.labels[positions.to(self.device)],
-                share,
-            )
+            yield images, self.labels[positions.to(self.device)], share
 
 
 # Lists of positions, and a seed for the epoch -> images, one batch after the other.
@@ -105,3 +106,13 @@ class OneByOne(Dataset[Tensor]):
         seed_all(epoch_seed, position)
         row = self.samples.rows[position]
         return self.transform(to_pil_image(self.samples.store[row]))
+
+
+def check_enough(count: int, config: Config) -> None:
+    """Refuse batches that leave a process without an image."""
+    smallest = count // ceil(count / config.batch_size) if count else 0
+    if smallest < world_size():
+        raise InputError(
+            f"a batch of {smallest} images cannot be shared by {world_size()} processes (the stage "
+            f"has {count} images, batch_size is {config.batch_size}); use fewer processes"
+        )

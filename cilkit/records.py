@@ -7,15 +7,11 @@ have equal records; what depends on the hour or the machine is left out of the c
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
-
-from cilkit.distributed import total
 from cilkit.errors import InputError
 
 
@@ -32,6 +28,16 @@ class RunRecord:
     versions: dict[str, str] = field(compare=False)
     machine: dict[str, Any] = field(compare=False)
     started: str = field(compare=False)
+
+
+@dataclass(frozen=True)
+class ResumeRecord:
+    """From here on, another number of processes did the work: the same result, up to noise."""
+
+    kind: ClassVar[str] = "resume"
+
+    processes_before: int
+    processes: int
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,10 @@ class StageRecord:
                 object.__setattr__(self, part, Examination(**getattr(self, part)))
 
 
-Record = RunRecord | EpochRecord | StageRecord
-KINDS: dict[str, type[Record]] = {cls.kind: cls for cls in (RunRecord, EpochRecord, StageRecord)}
+Record = RunRecord | ResumeRecord | EpochRecord | StageRecord
+KINDS: dict[str, type[Record]] = {
+    cls.kind: cls for cls in (RunRecord, ResumeRecord, EpochRecord, StageRecord)
+}
 
 
 def to_json(record: Record) -> str:
@@ -127,27 +135,3 @@ def stage_records(records: Iterable[Record]) -> list[StageRecord]:
 def epoch_records(records: Iterable[Record]) -> list[EpochRecord]:
     """Return the records of finished epochs."""
     return [record for record in records if isinstance(record, EpochRecord)]
-
-
-class Means:
-    """Weighted means of named values that stay on their device until the end of an epoch."""
-
-    def __init__(self) -> None:
-        """Start with nothing."""
-        self.sums: dict[str, Tensor] = {}
-        self.count = 0
-
-    def add(self, count: int, values: Mapping[str, Tensor]) -> None:
-        """Add the means of `count` samples."""
-        self.count += count
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0) + count * value.detach()
-
-    def over_processes(self) -> dict[str, float]:
-        """Return the means over all samples of all processes: one exchange, one synchronisation."""
-        names = sorted(self.sums)
-        sums = torch.stack([self.sums[name] for name in names])
-        everyone = total(torch.cat([sums, sums.new_tensor([self.count])])).tolist()
-        return {
-            name: value / everyone[-1] for name, value in zip(names, everyone[:-1], strict=True)
-        }

@@ -7,12 +7,23 @@ from time import perf_counter
 
 import torch
 
-from cilkit import checkpoint, distributed
+from cilkit import checkpoint
 from cilkit.backbones import build_backbone, feature_size
 from cilkit.checkpoint import Checkpoint
 from cilkit.config import Config
 from cilkit.data import Scenario, build_scenario
 from cilkit.datasets import DATASETS, build_dataset
+from cilkit.distributed import (
+    Stopped,
+    find_device,
+    from_main,
+    is_main,
+    is_restarted,
+    one_at_first,
+    seed_all,
+    synchronise,
+    world_size,
+)
 from cilkit.errors import InputError, lookup, unknown
 from cilkit.learn import learn
 from cilkit.learner import Learner
@@ -20,12 +31,13 @@ from cilkit.memory import check_budget
 from cilkit.methods import METHODS
 from cilkit.model import CilClassifier, CilModel, Normalise
 from cilkit.provenance import describe
-from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, to_json
+from cilkit.records import EpochRecord, Record, ResumeRecord, RunRecord, StageRecord, to_json
+from cilkit.state import restore, state_of
 from cilkit.transforms import AUGMENTATIONS
 
 Observer = Callable[[Record], None]
 Progress = EpochRecord | StageRecord
-RECORDS, CHECKPOINT = "records.jsonl", "checkpoint.safetensors"
+RECORDS = "records.jsonl"
 
 
 def build(config: Config) -> tuple[Learner, Scenario]:
@@ -34,15 +46,18 @@ def build(config: Config) -> tuple[Learner, Scenario]:
     Raises `InputError` for whatever is unknown, missing or does not fit, before any work starts.
     """
     check_names(config)
-    device = distributed.find_device(config.device)
+    device = find_device(config.device)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    with distributed.one_at_first():
+    with one_at_first():
         dataset = build_dataset(config)
     scenario = build_scenario(dataset, config)
     check_budget(config, len(scenario.class_names))
-    distributed.seed_all(config.seed)
-    return METHODS[config.method](build_model(config, scenario).to(device), config), scenario
+    seed_all(config.seed)
+    model = build_model(config, scenario).to(device)
+    if config.sync_bn:
+        model = synchronise(model)
+    return METHODS[config.method](model, config), scenario
 
 
 def check_names(config: Config) -> None:
@@ -80,32 +95,63 @@ def run(
     With `resume`, go on with the run in `out`: observers see its earlier records again, so none of
     them knows of the interruption. `start` is a checkpoint to begin with in place of nothing.
     """
-    found = find_checkpoint(out, config, resume) if out is not None else None
+    found = from_main(lambda: find_run(out, config, resume))
     learner, scenario = build(config)
-    records: list[Record] = [describe(config, scenario)]
-    if found is not None:
-        records = found.records
-    elif start is not None:
-        records += start.records[1:]
+    records = first_records(describe(config, scenario), found, start)
     if begin_with := found or start:
-        learner.restore(begin_with.tensors, begin_with.numbers)
-    folder = out if distributed.is_main() else None
-    if folder is not None:
-        write_whole(folder / RECORDS, records)
+        take_up(learner, begin_with)
+    rewrite(out, records)
     show(records, observers)
-    for record in timed(learn(learner, scenario)):
-        records.append(record)
-        if folder is not None:
-            checkpoint.save(folder / CHECKPOINT, learner, records)
-            with (folder / RECORDS).open("a", encoding="utf-8") as file:
-                file.write(to_json(record) + "\n")
-        show([record], observers)
+    try:
+        for record in timed(learn(learner, scenario)):
+            records.append(record)
+            if is_due(record, config):
+                save(out, learner, records)
+            append(out, record)
+            show([record], observers)
+    except Stopped:
+        save(out, learner, records)
+        raise
     return records
+
+
+def first_records(
+    described: RunRecord, found: Checkpoint | None, start: Checkpoint | None
+) -> list[Record]:
+    """Return the records so far: of the run to be resumed, or of the start it shares."""
+    if found is None:
+        return [described, *(start.records[1:] if start is not None else [])]
+    if found.numbers["processes"] == world_size():
+        return found.records
+    return [*found.records, ResumeRecord(found.numbers["processes"], world_size())]
+
+
+def is_due(record: Progress, config: Config) -> bool:
+    """Tell whether a checkpoint is due after this record."""
+    if isinstance(record, StageRecord) or record.epoch == record.epochs:
+        return True
+    return record.epoch % config.save_every == 0
+
+
+def take_up(learner: Learner, checkpoint: Checkpoint) -> None:
+    """Restore the learner; refuse a checkpoint that it cannot have come from."""
+    try:
+        restore(learner, checkpoint.tensors, checkpoint.numbers)
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:  # torch's, of names and shapes
+        reason = str(error).splitlines()[0]
+        raise InputError(f"the checkpoint does not fit these settings: {reason}") from error
+
+
+def save(out: Path | None, learner: Learner, records: list[Record]) -> None:
+    """Write a checkpoint, in the main process, of the state of all."""
+    tensors, numbers = state_of(learner)
+    if out is not None and is_main():
+        checkpoint.save(out, Checkpoint(tensors, numbers, records))
 
 
 def show(records: Iterable[Record], observers: Sequence[Observer]) -> None:
     """Call each observer with each record, in the main process."""
-    if distributed.is_main():
+    if is_main():
         for record in records:
             for observe in observers:
                 observe(record)
@@ -119,34 +165,44 @@ def timed(records: Iterable[Progress]) -> Iterator[Progress]:
         start = perf_counter()
 
 
-def write_whole(path: Path, records: Iterable[Record]) -> None:
-    """Write these records in place of what the file held; the file is never seen half written."""
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text("".join(to_json(record) + "\n" for record in records), encoding="utf-8")
-    unfinished.replace(path)
+def append(out: Path | None, record: Record) -> None:
+    """Add a line to the file of records."""
+    if out is not None and is_main():
+        with (out / RECORDS).open("a", encoding="utf-8") as file:
+            file.write(to_json(record) + "\n")
 
 
-def find_checkpoint(out: Path, config: Config, resume: bool) -> Checkpoint | None:
+def rewrite(out: Path | None, records: Iterable[Record]) -> None:
+    """Put these records in place of what the file held; it is never seen half written."""
+    if out is not None and is_main():
+        unfinished = out / "records.unfinished"
+        lines = "".join(to_json(record) + "\n" for record in records)
+        unfinished.write_text(lines, encoding="utf-8")
+        unfinished.replace(out / RECORDS)
+
+
+def find_run(out: Path | None, config: Config, resume: bool) -> Checkpoint | None:
     """Return the checkpoint of the run to be resumed in `out`, if there is one.
 
-    Raises `InputError` if it is a run of other settings.
+    Raises `InputError` if `out` cannot be used, or holds a run of other settings.
     """
-    check_out(out, resume)
-    if not (out / CHECKPOINT).exists():
+    if out is None:
         return None
-    found = checkpoint.load(out / CHECKPOINT)
-    check_same_settings(found.records[0], config, out)
+    resume = resume or is_restarted()
+    check_out(out, resume)
+    found = checkpoint.find(out) if resume else None
+    if found is not None:
+        check_same_settings(found.records[0], config, out)
     return found
 
 
 def check_out(out: Path, resume: bool) -> None:
     """Refuse a folder that cannot be written, or holds a run that is not to be resumed."""
-    if distributed.is_main():
-        check_writable(out)
-        if (out / RECORDS).exists() and not resume:
-            raise InputError(
-                f"{str(out)!r} holds a run already; name another folder, or go on with --resume"
-            )
+    check_writable(out)
+    if (out / RECORDS).exists() and not resume:
+        raise InputError(
+            f"{str(out)!r} holds a run already; name another folder, or go on with --resume"
+        )
 
 
 def check_writable(out: Path) -> None:

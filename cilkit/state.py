@@ -1,0 +1,115 @@
+"""A learner's whole state, as named tensors and a few numbers: what a checkpoint holds.
+
+All processes have the same, but for the middle of an epoch, where each has batch-norm statistics
+and sums of its own. Nothing random needs saving: every seed follows from the place in the run.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cilkit.distributed import from_all, rank, world_size
+from cilkit.fingerprint import fingerprint
+from cilkit.learner import Learner
+from cilkit.means import Means
+from cilkit.model import CilModel
+
+Tensors = dict[str, Tensor]
+Numbers = dict[str, Any]
+
+
+def state_of(learner: Learner) -> tuple[Tensors, Numbers]:
+    """Return all that `restore` needs; call it in all processes."""
+    model, teacher = learner.model, learner.teacher
+    numbers = {
+        "stage": learner.stage,
+        "epoch": learner.epoch,
+        "step": learner.step,
+        "processes": world_size(),
+        "heads": model.classifier.head_sizes,
+        "teacher_heads": teacher.classifier.head_sizes if teacher else None,
+    }
+    tensors = named("model", model.state_dict())
+    tensors |= named("teacher", teacher.state_dict() if teacher else {})
+    tensors |= named("memory", learner.memory.state())
+    tensors |= named("momentum", momentum_buffers(learner))
+    if learner.step:
+        for number, own in enumerate(from_all(own_state(learner))):
+            tensors |= named(f"process{number}", own)
+    return tensors, numbers
+
+
+def restore(learner: Learner, tensors: Tensors, numbers: Numbers) -> None:
+    """Make `learner` what `state_of` described; nothing of what it was before remains."""
+    learner.stage, learner.epoch, learner.step = (numbers[k] for k in ("stage", "epoch", "step"))
+    load(learner.model, part(tensors, "model"), numbers["heads"])
+    learner.teacher = None
+    if numbers["teacher_heads"] is not None:
+        learner.teacher = learner.model.frozen_copy()
+        load(learner.teacher, part(tensors, "teacher"), numbers["teacher_heads"])
+        learner.teacher.freeze()
+    learner.memory.restore(part(tensors, "memory"))
+    learner.momentum = part(tensors, "momentum")
+    learner.means = Means()
+    if learner.step:
+        restore_own(learner, [part(tensors, f"process{n}") for n in range(numbers["processes"])])
+
+
+def fingerprint_of(learner: Learner) -> str:
+    """Return one text for the whole state; processes, or runs, that agree have the same."""
+    tensors, numbers = state_of(learner)
+    return fingerprint(tensors, str(numbers))
+
+
+def named(prefix: str, tensors: Tensors) -> Tensors:
+    """Put a prefix before each name."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def part(tensors: Tensors, prefix: str) -> Tensors:
+    """Return the tensors with this prefix, without it."""
+    start = f"{prefix}."
+    return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+
+
+def momentum_buffers(learner: Learner) -> Tensors:
+    """Return the optimizer's memory of each parameter, in the middle of a stage."""
+    if learner.epoch == learner.step == 0:
+        return {}
+    states = {n: learner.optimizer.state[p] for n, p in learner.model.named_parameters()}
+    buffers = {name: state.get("momentum_buffer") for name, state in states.items()}
+    return {name: buffer for name, buffer in buffers.items() if buffer is not None}
+
+
+def own_state(learner: Learner) -> Tensors:
+    """Return what differs between processes in the middle of an epoch."""
+    own = named("buffers", dict(learner.model.named_buffers()))
+    own |= named("means", learner.means.state())
+    return {name: tensor.cpu() for name, tensor in own.items()}
+
+
+def restore_own(learner: Learner, states: list[Tensors]) -> None:
+    """Take this process's part of an interrupted epoch.
+
+    Another number of processes goes on with the statistics of process 0, and process 0 with
+    everybody's sums: the result is the same up to noise.
+    """
+    if len(states) == world_size():
+        mine = states[rank()]
+        for name, buffer in learner.model.named_buffers():
+            buffer.copy_(mine[f"buffers.{name}"])
+    else:
+        sums = part(states[0], "means") if rank() == 0 else {}
+        together = {k: torch.stack([s[f"means.{k}"] for s in states]).sum(0) for k in sums}
+        mine = named("means", together)
+    learner.means.restore(part(mine, "means"), learner.model.device)
+
+
+def load(model: CilModel, weights: Tensors, head_sizes: list[int]) -> None:
+    """Give `model` these weights, and a classifier of heads of these sizes."""
+    model.classifier.heads = nn.ModuleList()
+    for n_classes in torch.tensor(head_sizes).cumsum(0).tolist():
+        model.grow_to(n_classes)
+    model.load_state_dict(weights)
+    model.to(model.device)
