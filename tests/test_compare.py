@@ -1,0 +1,89 @@
+"""Several runs side by side: shared work changes nothing, the summary says what the runs say."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean, stdev
+
+import pytest
+
+from cilkit import InputError, read_records, run, summary
+from cilkit.compare import Runs, compare, table
+from cilkit.config import Config
+from cilkit.loader import Batch, Loader
+from cilkit.plot import find_runs, group
+from cilkit.records import EpochRecord, Record
+
+QUICK = Config(base=4, increment=3, budget=40, epochs=2, batch_size=64, lr=0.05, threads=1)
+METHODS = ("finetune", "replay", "wa")
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Runs]:
+    out = tmp_path_factory.mktemp("compared")
+    return out, compare(QUICK, METHODS, (0, 1), out)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_that_shares_its_first_stage_gets_the_records_of_a_run_alone(
+    method: str, compared: tuple[Path, Runs]
+) -> None:
+    assert compared[1][method][0] == run(replace(QUICK, method=method))
+
+
+def test_the_first_stage_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dealt: list[int] = []
+    deal = Loader.epoch
+
+    def counted(loader: Loader, stage: int, epoch: int, start: int = 0) -> Iterator[Batch]:
+        dealt.append(stage)
+        return deal(loader, stage, epoch, start)
+
+    monkeypatch.setattr(Loader, "epoch", counted)
+    compare(QUICK, METHODS, (0,), tmp_path)
+    assert dealt.count(0) == QUICK.epochs
+    assert dealt.count(1) == QUICK.epochs * len(METHODS)
+
+
+def test_the_summary_holds_each_seeds_last_and_average_accuracy(
+    compared: tuple[Path, Runs],
+) -> None:
+    found = json.loads((compared[0] / "summary.json").read_text())
+    for method in METHODS:
+        for seed in (0, 1):
+            expected = summary(read_records(compared[0] / f"{method}-seed{seed}"))
+            for key in ("last", "average"):
+                assert found[method][key][seed] == pytest.approx(expected[key], abs=1e-4)
+
+
+def test_the_table_shows_mean_and_sample_deviation(compared: tuple[Path, Runs]) -> None:
+    last = [summary(records)["last"] for records in compared[1]["wa"]]
+    line = next(line for line in table(compared[1]).splitlines() if line.startswith("wa"))
+    assert f"{mean(last):.1f} ± {stdev(last):.1f}" in line
+
+
+def test_a_comparison_is_never_overwritten(compared: tuple[Path, Runs]) -> None:
+    with pytest.raises(InputError, match="holds runs already"):
+        compare(QUICK, METHODS, (0, 1), compared[0])
+
+
+def test_a_resumed_comparison_keeps_what_is_finished(compared: tuple[Path, Runs]) -> None:
+    seen: list[Record] = []
+    runs = compare(QUICK, METHODS, (0, 1), compared[0], [seen.append], resume=True)
+    assert runs == compared[1]
+    epochs = 2 * len(METHODS) * 3 * QUICK.epochs  # shown again, none of them trained again
+    assert sum(isinstance(record, EpochRecord) for record in seen) == epochs
+
+
+def test_runs_that_differ_in_the_seed_alone_share_a_label(compared: tuple[Path, Runs]) -> None:
+    runs = [read_records(path) for path in find_runs([compared[0]])]
+    assert {label: len(of_label) for label, of_label in group(runs).items()} == {
+        method: 2 for method in METHODS
+    }
+
+
+def test_runs_of_one_method_with_other_settings_get_labels_of_their_own() -> None:
+    small = replace(QUICK, epochs=1, method="finetune")
+    runs = [run(small), run(replace(small, lr=0.01))]
+    assert list(group(runs)) == ["finetune", "finetune (2)"]

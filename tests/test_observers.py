@@ -1,0 +1,84 @@
+"""Tables and scalars are derived from records, whole or resumed."""
+
+import csv
+import io
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from cilkit import Config, run
+from cilkit.metrics import old_and_new_accuracy, stage_accuracy
+from cilkit.observers import Console, Csv, TensorBoard
+from cilkit.records import Record, epoch_records, from_json, stage_records, to_json
+
+QUICK = Config(base=5, increment=5, budget=40, epochs=2, batch_size=64, lr=0.05, threads=1)
+
+
+@pytest.fixture(scope="module")
+def records() -> list[Record]:
+    return run(QUICK)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_record_comes_back_from_its_line_of_json(records: list[Record]) -> None:
+    assert [from_json(to_json(record)) for record in records] == records
+
+
+def test_csv_has_a_row_for_each_epoch_with_its_losses(
+    records: list[Record], tmp_path: Path
+) -> None:
+    observer = Csv(tmp_path)
+    for record in records:
+        observer(record)
+    found = [(int(row["stage"]), float(row["ce"])) for row in rows(tmp_path / "epochs.csv")]
+    assert found == [(record.stage, record.losses["ce"]) for record in epoch_records(records)]
+
+
+def test_csv_has_a_row_for_each_stage_with_its_accuracy(
+    records: list[Record], tmp_path: Path
+) -> None:
+    observer = Csv(tmp_path)
+    for record in records:
+        observer(record)
+    found = [float(row["accuracy"]) for row in rows(tmp_path / "stages.csv")]
+    assert found == [stage_accuracy(record) for record in stage_records(records)]
+
+
+def test_tables_of_a_resumed_run_show_no_row_twice(records: list[Record], tmp_path: Path) -> None:
+    interrupted, resumed = Csv(tmp_path), Csv(tmp_path)
+    for record in records[:3]:
+        interrupted(record)
+    for record in records:
+        resumed(record)
+    assert len(rows(tmp_path / "epochs.csv")) == len(epoch_records(records))
+
+
+def test_tensorboard_gets_each_stages_accuracy(records: list[Record], tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    observer = TensorBoard(tmp_path)
+    for record in records:
+        observer(record)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    found = [event.value for event in events.Scalars("stage/accuracy")]
+    assert found == pytest.approx([stage_accuracy(record) for record in stage_records(records)])
+
+
+def test_the_console_says_a_line_for_each_stage_and_shows_no_bar_where_nobody_sits(
+    records: list[Record],
+) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        observer = Console()
+        for record in records:
+            observer(record)
+    last = stage_records(records)[-1]
+    old, new = old_and_new_accuracy(last)
+    assert f"old {old:5.1f}  new {new:5.1f}" in out.getvalue().splitlines()[-1]
+    assert len(out.getvalue().splitlines()) == 1 + 2
+    assert err.getvalue() == ""
