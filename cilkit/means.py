@@ -9,40 +9,46 @@ from cilkit.distributed import from_all, total
 
 
 class Means:
-    """Weighted means of named values that stay on their device until the end of an epoch."""
+    """Sums of named values that stay on their device until the end of an epoch."""
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self.sums: dict[str, Tensor] = {}
+        self.names: tuple[str, ...] = ()
+        self.sums: Tensor = torch.zeros(0)
+        self.strange: Tensor = torch.zeros(())  # steps with a value that was no finite number
         self.count = 0
-        self.strange: Tensor | int = 0  # values so far that were infinite or not a number
 
     def add(self, count: int, values: Mapping[str, Tensor]) -> None:
-        """Add the means of `count` samples."""
+        """Add the means of `count` samples; the names are the same at each step."""
+        names = tuple(sorted(values))
+        row = torch.stack([values[name].detach().float() for name in names])
+        if not self.names:
+            self.names, self.sums = names, torch.zeros_like(row)
+            self.strange = torch.zeros((), device=row.device)
+        self.sums += count * row
+        self.strange += ~row.isfinite().all()
         self.count += count
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0) + count * value.detach()
-            self.strange = self.strange + ~value.detach().isfinite()
 
     def state(self) -> dict[str, Tensor]:
         """Return all that an interrupted epoch must remember."""
-        return self.sums | {"count": torch.tensor(self.count)} if self.sums else {}
+        sums = dict(zip(self.names, self.sums, strict=True))
+        return sums | {"count": torch.tensor(self.count)} if sums else {}
 
-    def restore(self, state: dict[str, Tensor], device: torch.device) -> None:
+    def restore(self, state: Mapping[str, Tensor], device: torch.device) -> None:
         """Go on with the sums of an interrupted epoch."""
-        self.sums = {name: value.to(device) for name, value in state.items() if name != "count"}
-        self.count = int(state.get("count", torch.tensor(0)))
-
-    def worst_process(self) -> int:
-        """Return the process that met numbers that are none, and met most of them."""
-        counts = from_all(int(self.strange))
-        return counts.index(max(counts))
+        self.names = tuple(sorted(name for name in state if name != "count"))
+        if self.names:
+            self.sums = torch.stack([state[name] for name in self.names]).to(device)
+            self.strange = torch.zeros((), device=device)
+            self.count = int(state["count"])
 
     def over_processes(self) -> dict[str, float]:
         """Return the means over all samples of all processes: one exchange, one synchronisation."""
-        names = sorted(self.sums)
-        sums = torch.stack([self.sums[name] for name in names])
-        everyone = total(torch.cat([sums, sums.new_tensor([self.count])])).tolist()
-        return {
-            name: value / everyone[-1] for name, value in zip(names, everyone[:-1], strict=True)
-        }
+        everyone = total(torch.cat([self.sums, self.sums.new_tensor([self.count])])).tolist()
+        sums = zip(self.names, everyone[:-1], strict=True)
+        return {name: value / everyone[-1] for name, value in sums}
+
+    def worst_process(self) -> int:
+        """Return the process that met values that are no finite numbers most often."""
+        counts = from_all(int(self.strange))
+        return counts.index(max(counts))

@@ -51,7 +51,8 @@ def describe(record: StageRecord) -> str:
     parts = [f"{record.n_seen:4d} classes", f"accuracy {stage_accuracy(record):5.1f} %"]
     if record.n_old:
         old, new = old_and_new_accuracy(record)
-        parts += [f"old {old:5.1f}", f"new {new:5.1f}", f"predicted new {new_class_share(record):5.1f}"]
+        parts += [f"old {old:5.1f}", f"new {new:5.1f}"]
+        parts += [f"predicted as new {new_class_share(record):5.1f}"]
     parts += [f"{name} {value:.3f}" for name, value in record.facts.items()]
     return "  ".join(parts)
 

@@ -100,9 +100,9 @@ def restore_own(learner: Learner, states: list[Tensors]) -> None:
         for name, buffer in learner.model.named_buffers():
             buffer.copy_(mine[f"buffers.{name}"])
     else:
-        sums = part(states[0], "means") if rank() == 0 else {}
-        together = {k: torch.stack([s[f"means.{k}"] for s in states]).sum(0) for k in sums}
-        mine = named("means", together)
+        names = [name for name in states[0] if name.startswith("means.")]
+        together = {name: torch.stack([state[name] for state in states]).sum(0) for name in names}
+        mine = {name: tensor * (rank() == 0) for name, tensor in together.items()}
     learner.means.restore(part(mine, "means"), learner.model.device)
 
 
