@@ -36,6 +36,8 @@ Preset = Annotated[
     str, arg(help=f"the settings to start from: {', '.join(PRESETS)}", metavar="NAME")
 ]
 DEFAULT_PRESET = "digits"
+# What may break a run off; `explain` tells accidents from mistakes of ours.
+BREAKDOWNS = (OSError, MemoryError, ArithmeticError, RuntimeError, SafetensorError)
 DESCRIPTION = f"""Learn classes one stage after another, and see what remains of the first ones.
 
 Presets: {", ".join(PRESETS)}. Start with `cilkit compare --out runs/digits`."""
@@ -125,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         sentence = f"stopped by {stopped}; go on with the same command and --resume"
         return say(sentence, 128 + stopped.number) if is_main() else 128 + stopped.number
-    except Exception as error:
+    except BREAKDOWNS as error:
         sentence = explain(error)  # every process speaks: one alone may have the trouble
         if not sentence:  # a mistake of ours, which deserves its traceback
             raise

@@ -98,14 +98,29 @@ class Config:
             value = getattr(self, name)
             if isinstance(value, int | float) and not low <= value <= high:
                 raise InputError(f"{name} is {value}; it must lie between {low:g} and {high:g}")
-        if isinstance(self.kd_weight, str) and self.kd_weight != "dynamic":
-            raise InputError(f"kd_weight is {self.kd_weight!r}; it must be 'dynamic' or a number")
-        if self.schedule == "step" and not self.milestones:
-            raise InputError(
-                "schedule is 'step' but milestones is empty; give epochs, such as 60 100 140"
-            )
-        if self.nesterov and self.momentum == 0:
-            raise InputError("nesterov needs a momentum above 0")
+        for wrong, sentence in self.contradictions():
+            if wrong:
+                raise InputError(sentence)
+
+    def contradictions(self) -> list[tuple[bool, str]]:
+        """Return what does not go together: whether it is so, and the sentence that says it."""
+        weight = self.kd_weight
+        number = 0.0 if isinstance(weight, str) else weight
+        return [
+            (
+                isinstance(weight, str) and weight != "dynamic",
+                f"kd_weight is {weight!r}; it must be 'dynamic' or a number",
+            ),
+            (
+                self.kd_mix == "convex" and number > 1,
+                f"kd_weight is {weight}; a convex mix allows at most 1",
+            ),
+            (
+                self.schedule == "step" and not self.milestones,
+                "schedule is 'step' but milestones is empty; give epochs, such as 60 100 140",
+            ),
+            (self.nesterov and self.momentum == 0, "nesterov needs a momentum above 0"),
+        ]
 
     def plan(self, stage: int) -> Plan:
         """Return how stage `stage` is trained; the first one may have settings of its own."""

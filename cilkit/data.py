@@ -121,6 +121,8 @@ def class_order(setting: str | int | Sequence[int], n_classes: int) -> tuple[int
     """Return the original labels in order of arrival: natural, from a seed, or as listed."""
     if setting == "natural":
         return tuple(range(n_classes))
+    if isinstance(setting, int) and not 0 <= setting < 2**32:
+        raise InputError(f"class_order is {setting}; a seed must lie between 0 and {2**32 - 1}")
     if isinstance(setting, int):  # the field's generator: 1993 gives 68, 56, 78, 8, 23, ...
         return tuple(np.random.RandomState(setting).permutation(n_classes).tolist())
     if isinstance(setting, str):

@@ -41,6 +41,8 @@ def processes(timeout: int = 1800) -> Iterator[None]:
         yield
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local_rank())
     dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
     try:
         yield
@@ -156,21 +158,31 @@ def from_all(value: T) -> list[T]:
 @contextmanager
 def one_at_first() -> Iterator[None]:
     """Let one process of each machine go first, to prepare files that the others then find."""
-    first = os.environ.get("LOCAL_RANK", "0") == "0"
-    if not first and dist.is_initialized():
-        dist.barrier()
+    first = local_rank() == 0
+    if not first:
+        wait_for_all()
     try:
         yield
     finally:
-        if first and dist.is_initialized():
-            dist.barrier()
+        if first:
+            wait_for_all()
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    total(torch.zeros(1))
+
+
+def local_rank() -> int:
+    """Return this process's number on its machine, which is also its GPU's."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def find_device(name: str) -> torch.device:
     """Return the device `name`; 'auto' is this process's GPU, else the CPU."""
     if name == "auto" or name == "cuda":
         if torch.cuda.is_available():
-            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            return torch.device("cuda", local_rank())
         if name == "auto":
             return torch.device("cpu")
     try:

@@ -44,23 +44,24 @@ class Loader:
         steps = ceil(self.count / config.batch_size)
         batches = torch.randperm(self.count, generator=order).tensor_split(steps)[start:]
         mine = [batch[rank() :: world_size()] for batch in batches]
-        source = self.images(mine, seed_for(config.seed, stage, epoch))
+        source = self.images(mine, seed_for(config.seed, stage, epoch), start)
         for step, (positions, batch) in enumerate(zip(mine, batches, strict=True), start):
-            seed_all(config.seed, stage, epoch, rank(), step)
             images = next(source).to(self.device, non_blocking=True)
+            seed_all(config.seed, stage, epoch, rank(), step)  # for what the model draws
             share = len(positions) * world_size() / len(batch)
             yield images, self.labels[positions.to(self.device)], share
 
 
-# Lists of positions, and a seed for the epoch -> images, one batch after the other.
-ImageSource = Callable[[list[Tensor], int], Iterator[Tensor]]
+# Lists of positions, the epoch's seed, the first step -> images, one batch after the other.
+ImageSource = Callable[[list[Tensor], int, int], Iterator[Tensor]]
 
 
 def images_in_batches(samples: Samples, config: Config) -> ImageSource:
     """Cut whole batches out of the store, on its device, and augment them there."""
 
-    def batches(positions: list[Tensor], seed: int) -> Iterator[Tensor]:
-        for batch in positions:
+    def batches(positions: list[Tensor], seed: int, start: int) -> Iterator[Tensor]:
+        for step, batch in enumerate(positions, start):
+            torch.manual_seed(seed_for(seed, rank(), step))  # a stream for each process
             images = samples.store[samples.rows[batch].to(samples.store.device)]
             for change in BATCHED[config.augment]:
                 images = change(images, config)
@@ -81,7 +82,7 @@ def images_one_by_one(
         persistent_workers=config.workers > 0,
     )
 
-    def batches(positions: list[Tensor], seed: int) -> Iterator[Tensor]:
+    def batches(positions: list[Tensor], seed: int, start: int) -> Iterator[Tensor]:
         sampler[:] = [[(position, seed) for position in batch.tolist()] for batch in positions]
         yield from loader
 

@@ -59,9 +59,7 @@ class CilClassifier(nn.Module):
         """Add a head for the classes that are missing; the rest stays untouched."""
         missing = n_classes - self.n_classes
         if missing > 0:
-            like = next(self.heads.parameters(), torch.empty(0))
-            head = nn.Linear(self.num_features, missing, bias=self.has_bias)
-            self.heads.append(head.to(like.device))
+            self.heads.append(nn.Linear(self.num_features, missing, bias=self.has_bias))
 
     @torch.no_grad()
     def scale_newest(self, gamma: float, bias: bool = False) -> None:
@@ -115,7 +113,9 @@ class CilModel(nn.Module):
 
     def grow_to(self, n_classes: int) -> None:
         """Make room for the classes seen so far; nothing happens if there is room."""
+        device = self.device  # the backbone's: the classifier may have no weights yet
         self.classifier.grow_to(n_classes)
+        self.classifier.to(device)
 
     def features(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> what the backbone sees in them, (B, num_features)."""

@@ -112,4 +112,3 @@ def load(model: CilModel, weights: Tensors, head_sizes: list[int]) -> None:
     for n_classes in torch.tensor(head_sizes).cumsum(0).tolist():
         model.grow_to(n_classes)
     model.load_state_dict(weights)
-    model.to(model.device)

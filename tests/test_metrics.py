@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from cilkit.inference import Predictions
+from cilkit.means import Means
 from cilkit.metrics import (
     Matrix,
     accuracy,
@@ -25,7 +25,7 @@ from cilkit.metrics import (
     stage_accuracy,
     summary,
 )
-from cilkit.records import EpochRecord, Examination, Means, Record, StageRecord
+from cilkit.records import EpochRecord, Examination, Record, StageRecord
 
 Rows = list[list[int]]
 
@@ -193,7 +193,7 @@ def test_calibration_error_of_four_answers_matches_a_sum_by_hand() -> None:
 def test_calibration_error_is_that_of_fifteen_bins_written_out() -> None:
     generator = torch.Generator().manual_seed(0)
     confidence = torch.rand(500, generator=generator)
-    right = torch.rand(500, generator=generator) < confidence**2
+    right = torch.rand(500, generator=generator) < 0.5 + 0.4 * (50 * confidence).sin()
     found = calibration_error(Predictions(torch.ones(500).long(), right.long(), confidence))
     sure, hits = confidence.double().numpy(), right.double().numpy()
     which = np.ceil(15 * sure)
@@ -246,7 +246,7 @@ def test_the_summary_does_not_depend_on_the_records_of_epochs() -> None:
 def means_of(counts: list[int], values: list[float]) -> float:
     means = Means()
     for count, value in zip(counts, values, strict=True):
-        means.add(count, {"loss": torch.tensor(value, dtype=torch.float64)})
+        means.add(count, {"loss": torch.tensor(value)})
     return means.over_processes()["loss"]
 
 
@@ -260,7 +260,7 @@ def test_a_mean_is_that_of_all_samples_however_they_were_batched(
 ) -> None:
     counts, values = [count for count, _ in batches], [value for _, value in batches]
     samples = np.repeat(values, counts)
-    assert means_of(counts, values) == pytest.approx(samples.mean(), abs=1e-9)
+    assert means_of(counts, values) == pytest.approx(samples.mean(), abs=1e-5)
 
 
 def test_asking_twice_gives_the_same_means() -> None:
@@ -272,5 +272,4 @@ def test_asking_twice_gives_the_same_means() -> None:
 def test_means_hold_on_to_no_graph() -> None:
     means, weight = Means(), torch.ones(1, requires_grad=True)
     means.add(1, {"loss": (2 * weight).sum()})
-    value: Tensor = means.sums["loss"]
-    assert not value.requires_grad
+    assert not means.sums.requires_grad

@@ -326,6 +326,11 @@ def test_the_shortcut_takes_every_other_pixel_and_adds_empty_channels(
     np.testing.assert_allclose(block(images).detach().numpy(), expected, atol=1e-7)
 
 
+def test_two_of_the_three_groups_halve_the_image() -> None:
+    blocks = build_backbone("resnet20", 3).get_submodule("blocks")
+    assert blocks(torch.zeros(1, 16, 32, 32)).shape == (1, 64, 8, 8)
+
+
 def test_one_image_weighs_on_no_other_in_evaluation_mode() -> None:
     backbone = build_backbone("resnet8", 3).eval()
     images = some_images() / 255

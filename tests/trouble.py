@@ -1,0 +1,115 @@
+"""`cilkit` with trouble at will, in processes of its own.
+
+`TROUBLE="SIGKILL 1 5" python tests/trouble.py run ...` is `cilkit run ...` whose process 1 gets
+SIGKILL at its fifth step; "sleep 1 5" makes it hang there. A restarted process has no trouble.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess as Process
+from pathlib import Path
+from socket import create_server
+from typing import Any
+
+from cilkit.cli import main
+from cilkit.distributed import is_restarted
+from cilkit.learner import Learner
+
+# Processes fork from a server that has imported all that is slow: they start at once.
+WARM = get_context("forkserver")
+SLOW = ["cilkit.cli", "cilkit.run", "cilkit.plot", "continuum", "matplotlib.backends.backend_agg"]
+SLOW += ["sklearn.datasets", "sklearn.model_selection", "torchmetrics.classification"]
+WARM.set_forkserver_preload(SLOW)
+
+
+def start(function: Callable[..., None], *arguments: Any, size: int, log: Path) -> list[Process]:
+    """Start `size` processes as torchrun would; what they print goes to the file `log`."""
+    port = free_port()
+    ranks = [
+        WARM.Process(target=begin, args=(place(rank, size, port), log, function, arguments))
+        for rank in range(size)
+    ]
+    for process in ranks:
+        process.start()
+    return ranks
+
+
+def warm_up() -> None:
+    """Wait until the server has imported everything."""
+    process = WARM.Process(target=int)
+    process.start()
+    process.join()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens to."""
+    with create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def place(rank: int, size: int, port: int) -> dict[str, str]:
+    """Return what torchrun tells a process of its place; one alone needs no torchrun."""
+    if size == 1:
+        return {}
+    ranks = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
+    return ranks | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+def begin(
+    place: dict[str, str], log: Path, function: Callable[..., None], arguments: Sequence[Any]
+) -> None:
+    """Call `function` in a process that is new."""
+    os.environ |= place
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(file, stream.fileno())
+    function(*arguments)
+
+
+def finish(ranks: Sequence[Process], patience: float = 120) -> list[int | None]:
+    """Wait for processes, but not for ever; return their exit statuses, a signal's as negative."""
+    for process in ranks:
+        process.join(patience)
+        process.kill()
+        process.join()
+    return [process.exitcode for process in ranks]
+
+
+def cilkit(words: Sequence[str], trouble: str = "") -> None:
+    """Do what the command line does, in trouble if there is any, and exit with its status."""
+    if trouble:
+        cause(trouble)
+    sys.exit(main(words))
+
+
+def cause(trouble: str) -> None:
+    """Let this process get into trouble, if it is the one that is meant."""
+    kind, process, step = trouble.split()
+    if os.environ.get("RANK", "0") != process or is_restarted():
+        return
+    finish_step, steps = Learner.finish_step, count(1)
+
+    def finish_in_trouble(*arguments: Any) -> None:
+        if next(steps) == int(step):
+            befall(kind)
+        finish_step(*arguments)
+
+    Learner.finish_step = finish_in_trouble  # type: ignore[method-assign]
+
+
+def befall(kind: str) -> None:
+    """Hang, or get a signal."""
+    if kind == "sleep":
+        time.sleep(60)
+    else:
+        signal.raise_signal(signal.Signals[kind])
+
+
+if __name__ == "__main__":
+    cilkit(sys.argv[1:], os.environ.get("TROUBLE", ""))
