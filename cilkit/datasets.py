@@ -60,7 +60,7 @@ def cifar100(config: Config) -> DataSet:
 def missing_cifar100(folder: Path, reason: str) -> str:
     """Say what to put where."""
     return (
-        f"no CIFAR-100 in {str(folder)!r} ({reason.splitlines()[0].rstrip('.')}): put the folder "
+        f"no CIFAR-100 in {str(folder)!r} ({reason.split('. ')[0]}): put the folder "
         f"'cifar-100-python' with its files train, test and meta there, name another folder with "
         f"--data-path, or let --download fetch it (162 MB)"
     )

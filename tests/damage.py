@@ -174,7 +174,9 @@ def lost_number(content: Content, chance: Random) -> str:
 
 
 def strange_number(content: Content, chance: Random) -> str:
-    content["numbers"][chance.choice(sorted(content["numbers"]))] = chance.choice(STRANGE)
+    numbers = content["numbers"]
+    name = chance.choice(sorted(numbers))
+    numbers[name] = chance.choice([v for v in STRANGE if not isinstance(v, list | None)] + [[[]]])
     return json.dumps(content)
 
 
@@ -197,7 +199,7 @@ def lost_field(content: Content, chance: Random) -> str:
 
 
 def strange_settings(content: Content, chance: Random) -> str:
-    record = json.loads(content["records"][0]) | {"config": chance.choice(STRANGE)}
+    record = json.loads(content["records"][0]) | {"config": chance.choice([None, "x", 1])}
     return json.dumps(content | {"records": [json.dumps(record), *content["records"][1:]]})
 
 
@@ -315,10 +317,9 @@ def described(error: Exception) -> str:
 
 def check(victim: Victim, times: int, runs: int, folder: Path, seed: int = 0) -> Counter[str]:
     """Damage a checkpoint so many times, `runs` of them with a whole run; count what went wrong."""
-    chance, problems, number = Random(seed), Counter[str](), 0
-    tries = [
-        (t, DAMAGES[n % len(DAMAGES)]) for n in range(times) for t in (victim.alone, victim.beside)
-    ]
+    chance, problems = Random(seed), Counter[str]()
+    damages = [DAMAGES[number % len(DAMAGES)] for number in range(times)]
+    tries = [(attempt, damage) for damage in damages for attempt in (victim.alone, victim.beside)]
     tries += [(victim.to_the_end, chance.choice(DAMAGES)) for _ in range(runs)]
     for number, (attempt, damage) in enumerate(tries):
         place = folder / str(number)
@@ -341,8 +342,8 @@ def main() -> int:
     for problem, count in problems.most_common():
         print(f"{count:5d} x {problem}")
     print(
-        f"{words.times} damages of {len(DAMAGES)} kinds, each alone and beside the checkpoint before "
-        f"it, and {words.runs} whole runs: {problems.total()} were not met as they should be"
+        f"{words.times} damages of {len(DAMAGES)} kinds, each alone and beside the checkpoint "
+        f"before it, and {words.runs} whole runs: {problems.total()} not met as they should be"
     )
     return 1 if problems else 0
 

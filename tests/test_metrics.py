@@ -269,6 +269,20 @@ def test_asking_twice_gives_the_same_means() -> None:
     assert means.over_processes() == means.over_processes()
 
 
+def test_means_go_on_where_an_interruption_left_them() -> None:
+    before, after = Means(), Means()
+    before.add(3, {"ce": torch.tensor(2.0), "kd": torch.tensor(5.0)})
+    after.restore(before.state(), torch.device("cpu"))
+    after.add(1, {"ce": torch.tensor(6.0), "kd": torch.tensor(1.0)})
+    assert after.over_processes() == pytest.approx({"ce": 3.0, "kd": 4.0})
+
+
+def test_means_of_no_step_are_restored_as_none() -> None:
+    means = Means()
+    means.restore(Means().state(), torch.device("cpu"))
+    assert means.count == 0
+
+
 def test_means_hold_on_to_no_graph() -> None:
     means, weight = Means(), torch.ones(1, requires_grad=True)
     means.add(1, {"loss": (2 * weight).sum()})

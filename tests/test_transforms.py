@@ -15,6 +15,7 @@ from torchvision.transforms.functional import to_pil_image
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.distributed import seed_all, seed_for
+from cilkit.errors import InputError
 from cilkit.loader import Loader, OneByOne
 from cilkit.transforms import (
     BATCHED,
@@ -339,6 +340,36 @@ def test_an_epoch_can_be_augmented_again_as_it_was(tiny_dataset: DataSet, augmen
     first = torch.cat([images for images, _, _ in loader.epoch(1, 2)])
     seed_all(99)
     assert torch.equal(torch.cat([images for images, _, _ in loader.epoch(1, 2)]), first)
+
+
+@pytest.mark.parametrize("start", [1, 3])
+@pytest.mark.parametrize("augment", ["none", "paper", "timm"])
+def test_an_interrupted_epoch_goes_on_with_the_batches_that_are_left(
+    tiny_dataset: DataSet, augment: str, start: int
+) -> None:
+    config = Config(augment=augment, batch_size=32)
+    loader = Loader(tiny_dataset.train, tiny_dataset, config, CPU)
+    whole = [images for images, _, _ in loader.epoch(1, 2)]
+    seed_all(99)
+    rest = [images for images, _, _ in loader.epoch(1, 2, start)]
+    assert len(rest) == len(whole) - start
+    assert torch.equal(torch.cat(rest), torch.cat(whole[start:]))
+
+
+def test_what_a_step_draws_is_not_what_its_images_were_changed_by(tiny_dataset: DataSet) -> None:
+    """Dropout must not follow the crops: the two streams have seeds of their own."""
+    config = Config(augment="none", batch_size=32)
+    source = Loader(tiny_dataset.train, tiny_dataset, config, CPU).images
+    next(source([torch.arange(4)], seed_for(config.seed, 0, 0), 0))
+    of_the_images = torch.rand(4)
+    next(Loader(tiny_dataset.train, tiny_dataset, config, CPU).epoch(0, 0))
+    assert not torch.equal(torch.rand(4), of_the_images)
+
+
+def test_a_stage_without_images_is_refused(tiny_dataset: DataSet) -> None:
+    nothing = tiny_dataset.train.take(torch.arange(0))
+    with pytest.raises(InputError, match="the stage has 0 images"):
+        Loader(nothing, tiny_dataset, Config(augment="none"), CPU)
 
 
 @pytest.mark.parametrize("augment", ["crop", "paper", "timm"])

@@ -114,7 +114,7 @@ both_end() {
     return "$status"
 }
 
-records_of() { wc -l <"$1/records.jsonl" 2>/dev/null || echo 0; }
+records_of() { { wc -l <"$1/records.jsonl"; } 2>/dev/null || echo 0; }
 
 # wait_for_records FOLDER COUNT: wait until a run has come so far.
 wait_for_records() {
