@@ -119,6 +119,10 @@ class Config:
                 self.schedule == "step" and not self.milestones,
                 "schedule is 'step' but milestones is empty; give epochs, such as 60 100 140",
             ),
+            (
+                self.augment == "timm" and self.color_jitter > 0 and bool(self.auto_augment),
+                "timm ignores color_jitter beside a policy; set auto_augment to an empty text",
+            ),
             (self.nesterov and self.momentum == 0, "nesterov needs a momentum above 0"),
         ]
 

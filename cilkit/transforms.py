@@ -58,9 +58,9 @@ def timm_transform(dataset: DataSet, config: Config) -> Callable[..., Tensor]:
     from timm.data.transforms_factory import create_transform
     from torchvision import transforms
 
-    size = dataset.train.store.shape[-1]
+    height, width = dataset.train.store.shape[-2:]
     _, augment, finish = create_transform(
-        input_size=size,
+        input_size=(height, width),
         is_training=True,
         color_jitter=config.color_jitter,
         auto_augment=config.auto_augment or None,
@@ -70,6 +70,9 @@ def timm_transform(dataset: DataSet, config: Config) -> Callable[..., Tensor]:
         std=dataset.std,
         separate=True,
     )
-    crop = [transforms.RandomCrop(size, padding=config.padding), transforms.RandomHorizontalFlip()]
+    crop = [
+        transforms.RandomCrop((height, width), padding=config.padding),
+        transforms.RandomHorizontalFlip(),
+    ]
     transform: Callable[..., Tensor] = transforms.Compose([*crop, augment, finish])
     return transform

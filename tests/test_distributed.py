@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+from cilkit.distributed import find_device
 
 # What each process found, by the number of processes.
 BySize = dict[int, list[dict[str, Any]]]
@@ -61,6 +64,14 @@ def test_the_first_step_is_that_of_one_process_without_batch_norm(
     """The gradient of the global batch does not depend on how it is shared out."""
     for size in (2, 3):
         assert by_size[size][0]["gradient"] == pytest.approx(by_size[1][0]["gradient"], rel=1e-4)
+
+
+def test_the_gpu_is_that_of_the_rank_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The global rank is larger than the number of GPUs of any machine but the first."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("RANK", "7")
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert find_device("auto") == torch.device("cuda", 3)
 
 
 def test_augmentation_differs_between_processes(

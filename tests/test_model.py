@@ -92,7 +92,15 @@ def test_a_logit_is_the_product_of_prototype_and_features() -> None:
 
 
 def test_heads_have_no_bias_unless_it_is_asked_for() -> None:
-    assert [head.bias for head in classifier_of(4, 2).heads] == [None, None]
+    classifier = CilClassifier(FEATURES)
+    classifier.grow_to(4)
+    assert [head.bias for head in classifier.heads] == [None]
+
+
+def test_a_built_model_has_no_bias_unless_the_settings_ask_for_it(tiny_scenario: Scenario) -> None:
+    model = build_model(Config(backbone="resnet8"), tiny_scenario)
+    model.grow_to(4)
+    assert [head.bias for head in model.classifier.heads] == [None]
 
 
 def test_heads_have_a_bias_where_it_is_asked_for() -> None:

@@ -2,9 +2,12 @@
 
 import ast
 import io
+import re
 import subprocess
 import sys
 import tokenize
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -98,6 +101,30 @@ def test_importing_cilkit_leaves_the_number_of_threads_alone() -> None:
     code += "; print(before == torch.get_num_threads())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    """A setting that nothing reads is a promise that nobody keeps."""
+    read = set()
+    for path in FILES:
+        tree = ast.parse(path.read_text())
+        read |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert {field.name for field in fields(Config)} - read == set()
+
+
+def test_every_import_is_declared() -> None:
+    declared = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    names = [*declared["dependencies"], *declared["optional-dependencies"]["book"]]
+    known = {re.split(r"[<>=!]", name)[0].replace("-", "_") for name in names}
+    known |= {"sklearn", "cilkit", "IPython", *sys.stdlib_module_names}  # scikit-learn, ipywidgets'
+    imported = set()
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            if isinstance(node, ast.ImportFrom):
+                imported.add((node.module or "").split(".")[0])
+    assert imported - known == set()
 
 
 def test_the_config_is_frozen() -> None:

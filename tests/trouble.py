@@ -1,7 +1,8 @@
 """`cilkit` with trouble at will, in processes of its own.
 
 `TROUBLE="SIGKILL 1 5" python tests/trouble.py run ...` is `cilkit run ...` whose process 1 gets
-SIGKILL at its fifth step; "sleep 1 5" makes it hang there. A restarted process has no trouble.
+SIGKILL at its fifth step; "sleep 1 5" makes it hang there, and with "nan 1 5" its loss is no number
+any more. A restarted process has no trouble.
 """
 
 import os
@@ -15,6 +16,8 @@ from multiprocessing.context import ForkServerProcess as Process
 from pathlib import Path
 from socket import create_server
 from typing import Any
+
+from torch import Tensor
 
 from cilkit.cli import main
 from cilkit.distributed import is_restarted
@@ -95,18 +98,20 @@ def cause(trouble: str) -> None:
         return
     finish_step, steps = Learner.finish_step, count(1)
 
-    def finish_in_trouble(*arguments: Any) -> None:
+    def finish_in_trouble(learner: Learner, number: int, values: dict[str, Tensor]) -> None:
         if next(steps) == int(step):
-            befall(kind)
-        finish_step(*arguments)
+            befall(kind, values)
+        finish_step(learner, number, values)
 
     Learner.finish_step = finish_in_trouble  # type: ignore[method-assign]
 
 
-def befall(kind: str) -> None:
-    """Hang, or get a signal."""
+def befall(kind: str, values: dict[str, Tensor]) -> None:
+    """Hang, lose a loss, or get a signal."""
     if kind == "sleep":
         time.sleep(60)
+    elif kind == "nan":
+        values["ce"] = values["ce"] * float("nan")
     else:
         signal.raise_signal(signal.Signals[kind])
 

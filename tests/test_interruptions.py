@@ -1,0 +1,445 @@
+"""A run may be stopped, killed, starved or damaged anywhere: it goes on, or says why not."""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import count, islice
+from multiprocessing.connection import wait
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import damage
+import kill
+import pytest
+import torch
+from conftest import MakeLearner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from trouble import cilkit, finish, start
+
+from cilkit import METHODS, Config, Learner, build_scenario, learn, read_records
+from cilkit.checkpoint import NEWEST, PREVIOUS, load
+from cilkit.cli import main
+from cilkit.data import DataSet, Samples
+from cilkit.datasets import image_set
+from cilkit.distributed import Stopped
+from cilkit.metrics import stage_accuracy
+from cilkit.records import ResumeRecord, StageRecord, stage_records
+from cilkit.run import build_model
+from cilkit.state import restore, state_of
+
+# Three stages of digits, two epochs each, 10 + 10 + 7 + 7 + 7 + 7 steps or so: a second or two.
+QUICK = ["run", "--base", "4", "--increment", "3", "--epochs", "2", "--batch-size", "64"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+TROUBLE = str(Path(__file__).parent / "trouble.py")
+Patch = pytest.MonkeyPatch
+Capture = pytest.CaptureFixture[str]
+
+
+@dataclass
+class Ended:
+    """How a run ended: what is in its folder, the processes' exit statuses, what they printed."""
+
+    out: Path
+    statuses: list[int | None]
+    said: str
+
+    @property
+    def step(self) -> int:
+        """How many steps of the current epoch its checkpoint holds."""
+        step: int = load(self.out / NEWEST).numbers["step"]
+        return step
+
+
+def go(out: Path, *more: str, size: int = 1, trouble: str = "") -> Ended:
+    """Do the quick run in `out`, in so many processes."""
+    log = out.with_suffix(".log")
+    log.unlink(missing_ok=True)
+    words = [*QUICK, "--out", str(out), *more]
+    statuses = finish(start(cilkit, words, trouble, size=size, log=log))
+    return Ended(out, statuses, log.read_text())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def alone(folder: Path) -> dict[int, Path]:
+    """Runs that nobody interrupted, by the number of processes."""
+    runs = {size: go(folder / f"alone{size}", size=size) for size in (1, 2)}
+    assert [run.statuses for run in runs.values()] == [[0], [0, 0]]
+    return {size: run.out for size, run in runs.items()}
+
+
+# Killed and damaged at random: `kill.py` and `damage.py` do the same, more often.
+
+
+@pytest.mark.parametrize(("times", "size"), [(4, 1), (2, 2)])
+def test_a_run_that_is_killed_anywhere_ends_as_if_it_had_not_been(
+    times: int, size: int, tmp_path: Path
+) -> None:
+    assert kill.check(times, size, tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def victim(folder: Path) -> damage.Victim:
+    return damage.prepare(folder / "victim")
+
+
+def test_a_damaged_checkpoint_is_refused_untouched_or_the_one_before_it_taken(
+    victim: damage.Victim, tmp_path: Path
+) -> None:
+    assert damage.check(victim, times=60, runs=0, folder=tmp_path) == {}
+
+
+@pytest.mark.parametrize("harm", [damage.cut_off, damage.put_a_folder])
+def test_the_checkpoint_before_a_damaged_one_leads_to_the_same_end(
+    harm: damage.Damage, victim: damage.Victim, tmp_path: Path
+) -> None:
+    assert victim.to_the_end(harm, damage.Random(0), tmp_path / "run") == ""
+
+
+def test_a_crash_after_a_damaged_checkpoint_leaves_the_one_before_it_whole(
+    victim: damage.Victim, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    """The next checkpoint must not push out the only whole one before it is whole itself."""
+    shutil.copy(victim.folder / PREVIOUS, tmp_path / PREVIOUS)
+    victim.damaged(damage.cut_off, damage.Random(0), tmp_path)
+    crash_at(monkeypatch, lambda old, new: old.name == "checkpoint.unfinished")
+    with pytest.raises(InterruptedError), pytest.warns(UserWarning, match="going on from"):
+        damage.run(damage.QUICK, tmp_path, resume=True)
+    monkeypatch.undo()
+    assert damage.run(damage.QUICK, tmp_path, resume=True) == victim.records
+
+
+def test_the_bomb_that_no_checkpoint_may_set_off_is_live(tmp_path: Path) -> None:
+    damage.pickle.loads(damage.pickle.dumps(damage.Bomb(tmp_path / damage.EXPLODED)))
+    assert (tmp_path / damage.EXPLODED).exists()
+
+
+def crash_at(monkeypatch: Patch, moment: Callable[[Path, Path], bool]) -> None:
+    """Break a run off instead of renaming a file at this moment."""
+    rename = Path.replace
+
+    def crash(old: Path, new: Path) -> Path:
+        if moment(old, new):
+            raise InterruptedError
+        return rename(old, new)
+
+    monkeypatch.setattr(Path, "replace", crash)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_crash_between_two_steps_of_saving_changes_nothing(
+    number: int, victim: damage.Victim, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    """A run renames its records, its first checkpoint, its first again, and its second."""
+    renamed = count(1)
+    crash_at(monkeypatch, lambda *_: next(renamed) == number)
+    with pytest.raises(InterruptedError):
+        damage.run(damage.QUICK, tmp_path)
+    monkeypatch.undo()
+    assert damage.run(damage.QUICK, tmp_path, resume=True) == victim.records
+
+
+# Asked to stop.
+
+
+@pytest.fixture(scope="module", params=[signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def asked(request: pytest.FixtureRequest) -> signal.Signals:
+    chosen: signal.Signals = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def stopped(asked: signal.Signals, folder: Path) -> Ended:
+    """A run that got a signal in the middle of its second epoch."""
+    return go(folder / asked.name, trouble=f"{asked.name} 0 13")
+
+
+def test_a_signal_gives_the_exit_status_that_shells_know(
+    stopped: Ended, asked: signal.Signals
+) -> None:
+    assert stopped.statuses == [128 + asked]
+
+
+def test_a_stopped_run_says_how_to_go_on(stopped: Ended, asked: signal.Signals) -> None:
+    sentence = f"cilkit: stopped by {asked.name}; go on with the same command and --resume"
+    assert stopped.said.splitlines()[-1] == sentence
+
+
+def test_a_run_stops_in_the_middle_of_an_epoch(stopped: Ended) -> None:
+    assert stopped.step > 0
+
+
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
+    stopped: Ended, alone: dict[int, Path], tmp_path: Path
+) -> None:
+    out = shutil.copytree(stopped.out, tmp_path / "run")
+    assert go(out, "--resume").statuses == [0]
+    assert kill.compare(out, alone[1]) == ""
+
+
+def wait_for_records(out: Path, number: int) -> None:
+    """Wait until a run has come so far."""
+    records = out / "records.jsonl"
+    while not records.exists() or len(records.read_text().splitlines()) < number:
+        sleep(0.02)
+
+
+def test_a_program_stops_when_somebody_else_asks_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cilkit", *QUICK, "--epochs", "200", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
+        wait_for_records(tmp_path, 2)
+        program.terminate()
+        _, said = program.communicate(timeout=30)
+    assert (program.returncode, said.count("\n")) == (143, 1)
+
+
+@pytest.fixture(scope="module")
+def pair(folder: Path) -> Ended:
+    """A run of two processes, one of which got a signal."""
+    return go(folder / "pair", size=2, trouble="SIGTERM 1 13")
+
+
+def test_one_process_that_is_asked_to_stop_stops_the_others(pair: Ended) -> None:
+    assert pair.statuses == [143, 143]
+
+
+def test_processes_that_stopped_in_the_middle_of_an_epoch_go_on_from_the_same_step(
+    pair: Ended, alone: dict[int, Path], tmp_path: Path
+) -> None:
+    assert pair.step > 0
+    out = shutil.copytree(pair.out, tmp_path / "run")
+    assert go(out, "--resume", size=2).statuses == [0, 0]
+    assert kill.compare(out, alone[2]) == ""
+
+
+def test_a_run_goes_on_with_fewer_processes(
+    pair: Ended, alone: dict[int, Path], tmp_path: Path
+) -> None:
+    out = shutil.copytree(pair.out, tmp_path / "run")
+    assert go(out, "--resume").statuses == [0]
+    records = read_records(out)
+    assert [record for record in records if isinstance(record, ResumeRecord)] == [
+        ResumeRecord(processes_before=2, processes=1)
+    ]
+    found, expected = accuracies(out), accuracies(alone[2])
+    assert found == pytest.approx(expected, abs=15)
+
+
+def accuracies(out: Path) -> list[float]:
+    return [stage_accuracy(record) for record in stage_records(read_records(out))]
+
+
+def test_a_run_that_stopped_after_the_last_step_of_an_epoch_goes_on_with_more_processes(
+    tmp_path: Path,
+) -> None:
+    """The second process has nothing left to do in that epoch."""
+    last = -(-4 * 135 // 64)  # the first stage has about 540 images
+    assert go(tmp_path / "run", trouble=f"SIGTERM 0 {last}").statuses == [143]
+    assert load(tmp_path / "run" / NEWEST).numbers["step"] == last
+    assert go(tmp_path / "run", "--resume", size=2).statuses == [0, 0]
+
+
+def torchrun(*words: str, trouble: str = "") -> "subprocess.Popen[str]":
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TROUBLE": trouble}
+    return subprocess.Popen([*TORCHRUN, *words], env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def test_torchrun_that_is_asked_to_stop_loses_nothing(
+    alone: dict[int, Path], tmp_path: Path
+) -> None:
+    with torchrun("-m", "cilkit", *QUICK, "--out", str(tmp_path)) as program:
+        wait_for_records(tmp_path, 2)
+        program.terminate()
+        _, said = program.communicate(timeout=60)
+    assert "stopped by SIGTERM" in said
+    assert go(tmp_path, "--resume", size=2).statuses == [0, 0]
+    assert kill.compare(tmp_path, alone[2]) == ""
+
+
+def test_torchrun_restarts_a_killed_process_and_the_run_ends_by_itself(
+    alone: dict[int, Path], tmp_path: Path
+) -> None:
+    words = ["--max-restarts", "1", TROUBLE, *QUICK, "--out", str(tmp_path)]
+    with torchrun(*words, trouble="SIGKILL 1 13") as program:
+        _, said = program.communicate(timeout=120)
+    assert program.returncode == 0, said
+    assert kill.compare(tmp_path, alone[2]) == ""
+
+
+# Broken off.
+
+
+def test_a_loss_that_is_no_number_names_stage_epoch_and_process(tmp_path: Path) -> None:
+    ended = go(tmp_path / "run", size=2, trouble="nan 1 13")
+    assert ended.statuses == [1, 1]
+    assert "ce is nan in stage 1, epoch 2, process 1;" in ended.said
+
+
+def test_the_checkpoint_before_a_loss_that_is_no_number_stays(
+    alone: dict[int, Path], tmp_path: Path
+) -> None:
+    assert go(tmp_path / "run", trouble="nan 0 13").statuses == [1]
+    assert go(tmp_path / "run", "--resume").statuses == [0]
+    assert kill.compare(tmp_path / "run", alone[1]) == ""
+
+
+def test_no_checkpoint_holds_numbers_that_are_none(tmp_path: Path, capsys: Capture) -> None:
+    assert main([*QUICK, "--lr", "1000", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    kept = load(tmp_path / NEWEST).tensors if (tmp_path / NEWEST).exists() else {}
+    assert [name for name, tensor in kept.items() if not tensor.isfinite().all()] == []
+
+
+def test_a_full_disk_gets_one_sentence_and_leaves_the_last_checkpoint_whole(
+    alone: dict[int, Path], tmp_path: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    calls, save_file = count(1), damage.save_file
+
+    def fill_the_disk(tensors: dict[str, Tensor], file: Path, about: dict[str, str]) -> None:
+        if next(calls) == 2:
+            file.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save_file(tensors, file, about)
+
+    monkeypatch.setattr("cilkit.checkpoint.save_file", fill_the_disk)
+    assert main([*QUICK, "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert (said.count("\n"), "No space left on device" in said) == (1, True)
+    assert main([*QUICK, "--out", str(tmp_path), "--resume"]) == 0
+    assert kill.compare(tmp_path, alone[1]) == ""
+
+
+def test_a_folder_that_vanishes_gets_one_sentence(
+    tmp_path: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    out = tmp_path / "run"
+    monkeypatch.setattr("cilkit.cli.Console", lambda: lambda record: shutil.rmtree(out))
+    assert main([*QUICK, "--out", str(out)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_process_that_hangs_is_given_up(tmp_path: Path) -> None:
+    words, log = [*QUICK, "--timeout", "5", "--out", str(tmp_path / "run")], tmp_path / "log"
+    waits, hangs = start(cilkit, words, "sleep 1 13", size=2, log=log)
+    wait([waits.sentinel], timeout=30)
+    hangs.kill()
+    waits.kill()
+    waits.join()
+    assert (waits.exitcode, "lost touch with another one" in log.read_text()) == (1, True)
+
+
+# Hardly anything to learn from.
+
+
+def test_more_processes_than_images_in_a_batch_are_refused_once(tmp_path: Path) -> None:
+    ended = go(tmp_path / "run", "--batch-size", "1", size=2)
+    assert (ended.statuses, ended.said.count("cannot be shared by 2 processes")) == ([2, 2], 1)
+
+
+def few_images(*counts: int) -> DataSet:
+    """Return a data set that has so many training images, and two test images, of each class."""
+    generator = torch.Generator().manual_seed(0)
+
+    def split(numbers: list[int]) -> Samples:
+        labels = torch.arange(len(numbers)).repeat_interleave(torch.tensor(numbers))
+        images = torch.randint(0, 256, (len(labels), 3, 8, 8), generator=generator)
+        return Samples.of(images.byte(), labels)
+
+    train, test = split([*counts]), split([2] * len(counts))
+    return image_set("few", train, test, tuple("abcdef"[: len(counts)]))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("counts", "increment"),
+    [((1, 1, 1), 1), ((9, 1, 9, 1), 2)],
+    ids=["one image in a stage", "one image of a class"],
+)
+def test_hardly_any_images_are_enough(counts: tuple[int, ...], increment: int, method: str) -> None:
+    config = Config(method=method, increment=increment, budget=6, epochs=1, batch_size=4, lr=0.01)
+    scenario = build_scenario(few_images(*counts), config)
+    learner = METHODS[method](build_model(config, scenario), config)
+    stages = [r for r in learn(learner, scenario) if isinstance(r, StageRecord)]
+    assert len(stages) == len(counts) // increment
+
+
+# Any settings, any place.
+
+
+@st.composite
+def experiments(draw: st.DrawFn) -> dict[str, Any]:
+    """Settings for the tiny data set's six classes."""
+    increment = draw(st.sampled_from([1, 2, 3]))
+    return {
+        "method": draw(st.sampled_from(sorted(METHODS))),
+        "increment": increment,
+        "base": increment * draw(st.integers(0, 6 // increment)),
+        "budget": draw(st.integers(6, 40)),
+        "epochs": draw(st.integers(1, 3)),
+        "batch_size": draw(st.integers(5, 60)),
+        "seed": draw(st.integers(0, 99)),
+    }
+
+
+few_examples = settings(
+    max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@few_examples
+@given(experiment=experiments(), place=st.floats(0, 1))
+def test_any_experiment_goes_on_after_any_record(
+    experiment: dict[str, Any], place: float, make_learner: MakeLearner, tiny_dataset: DataSet
+) -> None:
+    before, after = make_learner(**experiment), make_learner(**experiment)
+    scenario = build_scenario(tiny_dataset, before.config)
+    expected = list(learn(make_learner(**experiment), scenario))
+    records = list(islice(learn(before, scenario), int(place * len(expected))))
+    restore(after, *deepcopy(state_of(before)))
+    assert [*records, *learn(after, scenario)] == expected
+
+
+@few_examples
+@given(experiment=experiments(), step=st.integers(1, 30))
+def test_any_experiment_goes_on_after_any_step(
+    experiment: dict[str, Any], step: int, make_learner: MakeLearner, tiny_dataset: DataSet
+) -> None:
+    before, after = make_learner(**experiment), make_learner(**experiment)
+    scenario = build_scenario(tiny_dataset, before.config)
+    expected = list(learn(make_learner(**experiment), scenario))
+    stop_after(before, step)
+    records = list(until_stopped(learn(before, scenario)))
+    restore(after, *deepcopy(state_of(before)))
+    assert [*records, *learn(after, scenario)] == expected
+
+
+def stop_after(learner: Learner, step: int) -> None:
+    """Let somebody ask the learner to stop at this step, counted over all epochs."""
+    finish_step, steps = learner.finish_step, count(1)
+
+    def finish_and_stop(number: int, values: dict[str, Tensor]) -> None:
+        finish_step(number, values)
+        if next(steps) == step:
+            raise Stopped(signal.SIGTERM)
+
+    learner.finish_step = finish_and_stop  # type: ignore[method-assign]
+
+
+def until_stopped(records: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from records
+    except Stopped:
+        return
