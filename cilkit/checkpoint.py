@@ -7,7 +7,9 @@ the newest is kept, in case the newest gets damaged.
 import json
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from torch import Tensor
 
 from cilkit.errors import InputError
 from cilkit.fingerprint import fingerprint
-from cilkit.records import Record, from_json, to_json
+from cilkit.records import Record, RunRecord, from_json, to_json
 
 NEWEST, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 
@@ -35,7 +37,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint; whoever reads meanwhile or after a crash finds a whole one."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
     lines = [to_json(record) for record in checkpoint.records]
-    text = json.dumps({"numbers": checkpoint.numbers, "records": lines})
+    text = json.dumps({"numbers": checkpoint.numbers, "records": lines, "shapes": shapes(tensors)})
     unfinished = folder / "checkpoint.unfinished"
     save_file(tensors, unfinished, {"cilkit": text, "sha256": fingerprint(tensors, text)})
     with unfinished.open("rb+") as file:
@@ -58,12 +60,19 @@ def find(folder: Path) -> Checkpoint | None:
             except InputError as error:
                 damage = damage or error
             else:
-                if damage is not None:
+                if damage is not None:  # nothing is lost, and the next one does not push out this
+                    (folder / NEWEST).replace(free_name(folder))
                     warnings.warn(f"{damage}; going on from the one before it", stacklevel=2)
                 return found
     if damage is not None:
         raise damage
     return None
+
+
+def free_name(folder: Path) -> Path:
+    """Return a name for a damaged checkpoint that is set aside."""
+    names = (folder / f"checkpoint.damaged{number}" for number in count(1))
+    return next(path for path in names if not path.exists())
 
 
 def load(path: Path) -> Checkpoint:
@@ -72,10 +81,38 @@ def load(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+        text = metadata.get("cilkit", "")
+        if metadata.get("sha256") != fingerprint(tensors, text):
+            raise ValueError("its checksum does not fit")
+        return parse(text, tensors)
+    except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"the checkpoint {str(path)!r} is damaged: {error}") from error
-    text = metadata.get("cilkit", "")
-    if metadata.get("sha256") != fingerprint(tensors, text):
-        raise InputError(f"the checkpoint {str(path)!r} is damaged: its checksum does not fit")
-    content = json.loads(text)
-    return Checkpoint(tensors, content["numbers"], [from_json(line) for line in content["records"]])
+
+
+def parse(text: str, tensors: dict[str, Tensor]) -> Checkpoint:
+    """Return what the text says of these tensors; raise `ValueError` if they do not fit."""
+    try:
+        content = json.loads(text)
+        found = Checkpoint(
+            tensors, content["numbers"], [from_json(line) for line in content["records"]]
+        )
+        whole = content["shapes"] == shapes(tensors) and well_formed(found)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"something is missing, or in another's place ({error})") from error
+    if not whole:
+        raise ValueError("something is missing, or in another's place")
+    return found
+
+
+def well_formed(found: Checkpoint) -> bool:
+    """Tell whether a checkpoint begins with a run's settings, and counts in whole numbers."""
+    numbers, first = found.numbers, found.records[0] if found.records else None
+    counts = [numbers[name] for name in ("stage", "epoch", "step", "processes")]
+    counts += numbers["heads"] + ([] if (heads := numbers["teacher_heads"]) is None else heads)
+    whole = all(type(count) is int and count >= 0 for count in counts)
+    return whole and isinstance(first, RunRecord) and isinstance(first.config, dict)
+
+
+def shapes(tensors: Mapping[str, Tensor]) -> dict[str, list[int]]:
+    """Return each tensor's shape, as JSON knows it."""
+    return {name: list(tensor.shape) for name, tensor in tensors.items()}

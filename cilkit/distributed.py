@@ -43,7 +43,12 @@ def processes(timeout: int = 1800) -> Iterator[None]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank())
-    dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+    patience = timedelta(seconds=timeout)
+    store, number, size = next(dist.rendezvous("env://", timeout=patience))  # type: ignore[attr-defined]
+    # After a restart, torchrun's store still holds the addresses of the dead (torch 2.14).
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    fresh = dist.PrefixStore(f"start{start}", store)  # type: ignore[attr-defined]
+    dist.init_process_group(backend, store=fresh, rank=number, world_size=size, timeout=patience)
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 
@@ -11,5 +12,6 @@ def fingerprint(tensors: Mapping[str, Tensor], text: str = "") -> str:
     checksum = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         checksum.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        checksum.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        values = tensor.detach().cpu().contiguous().flatten()
+        checksum.update(values.view(torch.uint8).numpy().tobytes())  # NumPy knows no bfloat16
     return checksum.hexdigest()

@@ -91,6 +91,12 @@ class Learner:
                 f"{lost[0]} is {means[lost[0]]} in stage {self.stage + 1}, epoch {self.epoch + 1}, "
                 f"process {self.means.worst_process()}; a lower learning rate may help"
             )
+        state = self.model.state_dict()
+        if broken := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
+            raise FloatingPointError(
+                f"{broken[0]} is not finite after stage {self.stage + 1}, epoch {self.epoch + 1}; "
+                f"a lower learning rate may help"
+            )
         self.epoch, self.step, self.means = self.epoch + 1, 0, Means()
         return means
 

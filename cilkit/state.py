@@ -86,7 +86,7 @@ def own_state(learner: Learner) -> Tensors:
     """Return what differs between processes in the middle of an epoch."""
     own = named("buffers", dict(learner.model.named_buffers()))
     own |= named("means", learner.means.state())
-    return {name: tensor.cpu() for name, tensor in own.items()}
+    return {name: tensor.to("cpu", copy=True) for name, tensor in own.items()}
 
 
 def restore_own(learner: Learner, states: list[Tensors]) -> None:

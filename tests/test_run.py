@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cilkit import METHODS, Config, InputError, build, learn, read_records, run
-from cilkit.checkpoint import Checkpoint, find, load, save
+from cilkit.checkpoint import NEWEST, find, load, save
 from cilkit.metrics import stage_accuracy
 from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, stage_records
 
@@ -105,9 +105,9 @@ def test_a_damaged_checkpoint_is_refused(
 
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    uninterrupted: tuple[Path, list[Record]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Checkpoint({"a": torch.ones(3)}, {"stage": 1}, [])
+    whole = load(uninterrupted[0] / NEWEST)
     save(tmp_path, whole)
 
     def torn(tensors: object, unfinished: Path, metadata: object) -> None:
@@ -116,10 +116,10 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(
 
     monkeypatch.setattr("cilkit.checkpoint.save_file", torn)
     with pytest.raises(OSError, match="disk full"):
-        save(tmp_path, Checkpoint({"a": torch.zeros(3)}, {"stage": 2}, []))
+        save(tmp_path, replace(whole, numbers=whole.numbers | {"stage": 1}))
     found = find(tmp_path)
     assert found is not None
-    assert found.numbers == {"stage": 1}
+    assert found.numbers == whole.numbers
 
 
 def test_nothing_happens_before_the_first_record_is_asked_for() -> None:
