@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, sleep
 
 import torch
 from trouble import Process, finish, start, warm_up
@@ -53,7 +53,8 @@ class Killer:
         began = perf_counter()
         if any(finish(self.start(self.alone))):
             raise SystemExit(log_of(self.alone).read_text())
-        self.duration = perf_counter() - began
+        self.length = records_in(self.alone)
+        self.pace = (perf_counter() - began) / self.length
 
     def start(self, out: Path) -> list[Process]:
         """Start, or resume, the run in `out`."""
@@ -74,13 +75,23 @@ class Killer:
         """Start the run in `out`, kill it at a random moment; return where that was."""
         left_over = unfinished(out)
         ranks = self.start(out)
-        wait([process.sentinel for process in ranks], self.chance.uniform(0, self.duration))
+        self.let_run(out, ranks)
         victim = self.chance.choice(ranks)
         victim.kill()
         statuses = end_others(ranks, victim)
         place = place_of(out, left_over, ended=not any(statuses))
         self.places[place] += 1
         return place
+
+    def let_run(self, out: Path, ranks: Sequence[Process]) -> None:
+        """Wait until a random moment: for some record, and then for a part of the next ones.
+
+        A clock alone would be late more often than not on a machine that is busy now and then.
+        """
+        record = self.chance.randint(records_in(out), self.length)
+        while records_in(out) < record and all(process.is_alive() for process in ranks):
+            sleep(0.01)
+        wait([process.sentinel for process in ranks], self.chance.uniform(0, 2 * self.pace))
 
 
 def end_others(ranks: Sequence[Process], victim: Process) -> list[int | None]:
@@ -100,6 +111,12 @@ def place_of(out: Path, left_over: int | None, ended: bool) -> str:
     if unfinished(out) not in (None, left_over):
         return saving
     return inside if (out / NEWEST).exists() else before
+
+
+def records_in(out: Path) -> int:
+    """Return how many records a run has left so far."""
+    file = out / "records.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
 def unfinished(out: Path) -> int | None:
