@@ -93,7 +93,7 @@ def stoppable() -> Iterator[None]:
     """Let SIGTERM and Ctrl-C stop the program after a step; a second Ctrl-C stops it at once."""
 
     def ask(number: int, frame: object) -> None:
-        if ASKED:
+        if ASKED and number == signal.SIGINT:
             raise KeyboardInterrupt
         ASKED.append(number)
 

@@ -1,5 +1,6 @@
 """Batches of training images, dealt anew in each epoch and shared out among the processes."""
 
+import signal
 from collections.abc import Callable, Iterator
 from math import ceil
 from typing import Any
@@ -80,6 +81,7 @@ def images_one_by_one(
         batch_sampler=sampler,
         num_workers=config.workers,
         persistent_workers=config.workers > 0,
+        worker_init_fn=leave_signals,
     )
 
     def batches(positions: list[Tensor], seed: int, start: int) -> Iterator[Tensor]:
@@ -87,6 +89,12 @@ def images_one_by_one(
         yield from loader
 
     return batches
+
+
+def leave_signals(worker: int) -> None:
+    """Let the main process alone stop: a terminal and torchrun signal its whole group."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class OneByOne(Dataset[Tensor]):

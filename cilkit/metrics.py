@@ -8,6 +8,7 @@ stage i, where all classes seen so far compete; it is NaN for j > i. n_j classes
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from cilkit.inference import Predictions
@@ -18,10 +19,9 @@ Matrix = NDArray[np.float64]
 
 def confusion_matrix(predictions: Predictions, n_classes: int) -> list[list[int]]:
     """Return how many samples of each true class (row) were taken for each class (column)."""
-    from torchmetrics.functional.classification import multiclass_confusion_matrix
-
-    matrix = multiclass_confusion_matrix(predictions.predicted, predictions.labels, n_classes)
-    rows: list[list[int]] = matrix.tolist()
+    pairs = predictions.labels * n_classes + predictions.predicted  # torchmetrics wants two classes
+    counts = torch.bincount(pairs, minlength=n_classes**2)
+    rows: list[list[int]] = counts.view(n_classes, n_classes).tolist()
     return rows
 
 
