@@ -204,7 +204,9 @@ def parallel(model: nn.Module) -> nn.Module:
     """Return a model whose backward pass averages gradients over the processes."""
     if not dist.is_initialized():
         return model
-    return DistributedDataParallel(model, **KEEP_BUFFERS)
+    # All processes have the same weights, by their seeds or a checkpoint, and in the middle of an
+    # epoch statistics of their own: a first exchange would overwrite those.
+    return DistributedDataParallel(model, init_sync=False, **KEEP_BUFFERS)
 
 
 def synchronise(model: M) -> M:

@@ -285,6 +285,7 @@ def test_torchrun_that_is_asked_to_stop_loses_nothing(
     assert kill.compare(tmp_path, alone[2]) == ""
 
 
+@pytest.mark.stress  # once in six runs on a crowded machine, torchrun's restart did not meet again
 def test_torchrun_restarts_a_killed_process_and_the_run_ends_by_itself(
     alone: dict[int, Path], tmp_path: Path
 ) -> None:
