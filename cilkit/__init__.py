@@ -9,8 +9,8 @@ The names below are in the order of a first reading.
 
 from cilkit.config import Config
 from cilkit.presets import PRESETS
-from cilkit.run import build, run
-from cilkit.learn import learn
+from cilkit.experiment import build, run
+from cilkit.loop import learn
 from cilkit.learner import Learner
 from cilkit.methods import METHODS
 from cilkit.functional import alignment, distillation_loss, herd

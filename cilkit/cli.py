@@ -28,9 +28,9 @@ from cilkit.distributed import (
     stoppable,
 )
 from cilkit.errors import InputError, lookup
+from cilkit.experiment import Observer
 from cilkit.observers import Console, Csv, TensorBoard
 from cilkit.presets import PRESETS
-from cilkit.run import Observer
 
 Preset = Annotated[
     str, arg(help=f"the settings to start from: {', '.join(PRESETS)}", metavar="NAME")
@@ -56,7 +56,8 @@ class Run:
 
     def __call__(self) -> None:
         """Run, and draw."""
-        from cilkit.run import check_out, run
+        from cilkit.experiment import run
+        from cilkit.folder import check_out
 
         from_main(lambda: check_out(self.out, self.resume or is_restarted()))
         observers: list[Observer] = [Console()]

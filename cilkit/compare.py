@@ -12,10 +12,11 @@ from cilkit.checkpoint import Checkpoint
 from cilkit.config import Config
 from cilkit.distributed import from_main, is_main, is_restarted
 from cilkit.errors import InputError, lookup
+from cilkit.experiment import Observer, run
+from cilkit.folder import check_writable
 from cilkit.methods import METHODS
 from cilkit.metrics import summary
 from cilkit.records import EpochRecord, Record, RunRecord
-from cilkit.run import Observer, check_writable, run
 
 SUMMARY = "summary.json"
 # Runs by method, one for each seed.

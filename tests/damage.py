@@ -31,8 +31,9 @@ from torch import Tensor
 from cilkit import Config, InputError, Learner, Record, build, run
 from cilkit.checkpoint import NEWEST, PREVIOUS, Checkpoint, load
 from cilkit.distributed import Stopped, stoppable
+from cilkit.experiment import first_records, take_up
 from cilkit.fingerprint import fingerprint
-from cilkit.run import find_run, first_records, take_up
+from cilkit.folder import find_run
 
 # Three stages of digits, two epochs each: a second or two.
 QUICK = Config(

@@ -32,9 +32,9 @@ from cilkit.cli import main
 from cilkit.data import DataSet, Samples
 from cilkit.datasets import image_set
 from cilkit.distributed import Stopped, stop_if_asked, stoppable
+from cilkit.experiment import build_model
 from cilkit.metrics import stage_accuracy
 from cilkit.records import ResumeRecord, StageRecord, stage_records
-from cilkit.run import build_model
 from cilkit.state import restore, state_of
 
 # Three stages of digits, two epochs each, 10 + 10 + 7 + 7 + 7 + 7 steps or so: a second or two.

@@ -15,9 +15,9 @@ from cilkit.backbones import build_backbone
 from cilkit.config import Config
 from cilkit.data import Samples, Scenario, Stage, build_scenario
 from cilkit.errors import InputError
-from cilkit.learn import learn, train_epoch
 from cilkit.learner import Learner
 from cilkit.loader import Loader
+from cilkit.loop import learn, train_epoch
 from cilkit.methods import METHODS
 from cilkit.model import CilModel
 from cilkit.records import EpochRecord, StageRecord, epoch_records, stage_records

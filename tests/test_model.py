@@ -13,9 +13,9 @@ from cilkit.backbones import BACKBONES, Block, build_backbone, feature_size
 from cilkit.config import Config
 from cilkit.data import Samples, Scenario
 from cilkit.errors import InputError
+from cilkit.experiment import build_model
 from cilkit.inference import CHUNK, features_of, predict
 from cilkit.model import CilClassifier, CilModel, Normalise
-from cilkit.run import build_model
 
 FEATURES = 7
 

@@ -19,7 +19,7 @@ PACKAGE = Path(cilkit.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # What one reads to understand WA: the method and what it is made of, the loop, the formulas.
 CORE = ["methods/replay.py", "methods/lwf.py", "methods/replay_kd.py", "methods/wa.py"]
-CORE += ["learn.py", "functional.py"]
+CORE += ["loop.py", "functional.py"]
 
 
 def docstring_lines(tree: ast.AST) -> set[int]:

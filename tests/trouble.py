@@ -25,7 +25,13 @@ from cilkit.learner import Learner
 
 # Processes fork from a server that has imported all that is slow: they start at once.
 WARM = get_context("forkserver")
-SLOW = ["cilkit.cli", "cilkit.run", "cilkit.plot", "continuum", "matplotlib.backends.backend_agg"]
+SLOW = [
+    "cilkit.cli",
+    "cilkit.experiment",
+    "cilkit.plot",
+    "continuum",
+    "matplotlib.backends.backend_agg",
+]
 SLOW += ["sklearn.datasets", "sklearn.model_selection", "torchmetrics.classification"]
 WARM.set_forkserver_preload(SLOW)
 

@@ -85,8 +85,9 @@ RUN=(-m cilkit run --preset digits --method wa --epochs "$EPOCHS" --timeout "$TI
 #   GLOO_SOCKET_IFNAME   where gloo listens
 # The lowest --local-addr, compared as text, gets process 0, which writes the results.
 #
-# TORCH_DISABLE_SHARE_RDZV_TCP_STORE: each start gets a new table of addresses. Else a process that
-# is started again may read where the other one listened before (pytorch issue 135712), and fail.
+# TORCH_DISABLE_SHARE_RDZV_TCP_STORE: each start gets a new table of addresses. In torch's shared one,
+# a process that is started again may read where the other one listened before (pytorch issue
+# 135712), and a torchrun that is started again waits in vain for the one that stayed (torch 2.14).
 # LOGLEVEL makes torchrun tell when it starts processes again.
 on_host() {
     local host=$1 out=$2

@@ -1,0 +1,76 @@
+"""The folder of a run: its records, and whether it may be used. Chapter 9."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from cilkit import checkpoint
+from cilkit.checkpoint import Checkpoint
+from cilkit.config import Config
+from cilkit.distributed import is_main, is_restarted
+from cilkit.errors import InputError
+from cilkit.records import Record, RunRecord, to_json
+
+RECORDS = "records.jsonl"
+
+
+def append(out: Path | None, record: Record) -> None:
+    """Add a line to the file of records."""
+    if out is not None and is_main():
+        with (out / RECORDS).open("a", encoding="utf-8") as file:
+            file.write(to_json(record) + "\n")
+
+
+def rewrite(out: Path | None, records: Iterable[Record]) -> None:
+    """Put these records in place of what the file held; it is never seen half written."""
+    if out is not None and is_main():
+        unfinished = out / "records.unfinished"
+        lines = "".join(to_json(record) + "\n" for record in records)
+        unfinished.write_text(lines, encoding="utf-8")
+        unfinished.replace(out / RECORDS)
+
+
+def find_run(out: Path | None, config: Config, resume: bool) -> Checkpoint | None:
+    """Return the checkpoint of the run to be resumed in `out`, if there is one.
+
+    Raises `InputError` if `out` cannot be used, or holds a run of other settings.
+    """
+    if out is None:
+        return None
+    resume = resume or is_restarted()
+    check_out(out, resume)
+    found = checkpoint.find(out) if resume else None
+    if found is not None:
+        check_same_settings(found.records[0], config, out)
+    return found
+
+
+def check_out(out: Path, resume: bool) -> None:
+    """Refuse a folder that cannot be written, or holds a run that is not to be resumed."""
+    check_writable(out)
+    if (out / RECORDS).exists() and not resume:
+        raise InputError(
+            f"{str(out)!r} holds a run already; name another folder, or go on with --resume"
+        )
+
+
+def check_writable(out: Path) -> None:
+    """Refuse a place that cannot be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {str(out)!r}: {error.strerror}; name another folder"
+        ) from error
+
+
+def check_same_settings(record: Record, config: Config, out: Path) -> None:
+    """Refuse to go on with a run that was started with other settings."""
+    assert isinstance(record, RunRecord)
+    asked = config.science()
+    there = {name: record.config.get(name) for name in asked}
+    differ = [f"{k} is {there[k]!r} there, {v!r} here" for k, v in asked.items() if there[k] != v]
+    if differ:
+        raise InputError(f"{str(out)!r} holds a run of other settings: {'; '.join(differ)}")
