@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,7 +73,8 @@ def a_whole_run() -> dict[str, object]:
     }
 
 
-if __name__ == "__main__":
+def work(folder: Path) -> None:
+    """Do all of this in one of the processes; leave what it found in `folder`."""
     with processes():
         found = same_weights_everywhere() | one_epoch_of_batches() | one_gradient() | a_whole_run()
-        (Path(sys.argv[1]) / f"{rank()}.json").write_text(json.dumps(found))
+        (folder / f"{rank()}.json").write_text(json.dumps(found))
