@@ -37,11 +37,14 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """A residual network for small images; its features are not negative."""
 
-    def __init__(self, depth: int, channels: int = 3) -> None:
-        """Build a network of `depth` = 6n + 2 layers for images of `channels` colours."""
+    def __init__(self, depth: int, channels: int = 3, stride: int = 1) -> None:
+        """Build a network of `depth` = 6n + 2 layers for images of `channels` colours.
+
+        `stride` 2 halves the image at once, for a quarter of the work.
+        """
         super().__init__()
         blocks = (depth - 2) // 6
-        self.conv = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
+        self.conv = nn.Conv2d(channels, 16, 3, stride, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(16)
         widths = [16] * blocks + [32] * blocks + [64] * blocks
         self.blocks = nn.Sequential(
@@ -62,6 +65,7 @@ BACKBONES: dict[str, Callable[[int], nn.Module]] = {
     f"resnet{depth}": lambda channels, depth=depth: ResNet(depth, channels)  # type: ignore[misc]
     for depth in (8, 20, 32, 44, 56, 110)
 }
+BACKBONES["resnet8-stride2"] = lambda channels: ResNet(8, channels, stride=2)
 
 
 def build_backbone(name: str, channels: int) -> nn.Module:

@@ -11,6 +11,7 @@ from torch import Tensor
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.errors import InputError, lookup
+from cilkit.glyphs import CHARACTERS, glyph_samples
 
 
 def build_dataset(config: Config) -> DataSet:
@@ -38,6 +39,11 @@ def digits(config: Config) -> DataSet:
         Samples.of(images[test], labels[test]),
         names,
     )
+
+
+def glyphs(config: Config) -> DataSet:
+    """Draw 100 characters in matplotlib's fonts: 10,000 + 2,000 colour images of 32x32."""
+    return image_set("glyphs", glyph_samples("train"), glyph_samples("test"), tuple(CHARACTERS))
 
 
 def cifar100(config: Config) -> DataSet:
@@ -94,4 +100,8 @@ def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(means), tuple(stds)
 
 
-DATASETS: dict[str, Callable[[Config], DataSet]] = {"digits": digits, "cifar100": cifar100}
+DATASETS: dict[str, Callable[[Config], DataSet]] = {
+    "digits": digits,
+    "cifar100": cifar100,
+    "glyphs": glyphs,
+}
