@@ -297,7 +297,7 @@ def count_by_hand(depth: int, channels: int) -> int:
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_residual_network_has_the_parameters_of_its_plan(name: str, channels: int) -> None:
     found = sum(parameter.numel() for parameter in build_backbone(name, channels).parameters())
-    assert found == count_by_hand(int(name.removeprefix("resnet")), channels)
+    assert found == count_by_hand(int(name.split("-")[0].removeprefix("resnet")), channels)
 
 
 def test_resnet32_has_463504_parameters_as_the_literature_counts() -> None:
@@ -308,7 +308,7 @@ def test_resnet32_has_463504_parameters_as_the_literature_counts() -> None:
 def test_the_depth_counts_the_convolutions_and_the_classifier(name: str) -> None:
     modules = build_backbone(name, 3).modules()
     convolutions = sum(isinstance(module, nn.Conv2d) for module in modules)
-    assert convolutions + 1 == int(name.removeprefix("resnet"))
+    assert convolutions + 1 == int(name.split("-")[0].removeprefix("resnet"))
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -337,6 +337,11 @@ def test_the_shortcut_takes_every_other_pixel_and_adds_empty_channels(
 def test_two_of_the_three_groups_halve_the_image() -> None:
     blocks = build_backbone("resnet20", 3).get_submodule("blocks")
     assert blocks(torch.zeros(1, 16, 32, 32)).shape == (1, 64, 8, 8)
+
+
+def test_a_stride_of_two_halves_the_image_at_once() -> None:
+    convolution = build_backbone("resnet8-stride2", 3).get_submodule("conv")
+    assert convolution(torch.zeros(1, 3, 32, 32)).shape == (1, 16, 16, 16)
 
 
 def test_one_image_weighs_on_no_other_in_evaluation_mode() -> None:
