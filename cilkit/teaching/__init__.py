@@ -1,0 +1,26 @@
+"""What the book shows beside the method: moving figures, live controls, the package's own code.
+
+Nothing of it is needed to run an experiment.
+"""
+
+from cilkit.teaching.explore import explore
+from cilkit.teaching.moving import Frame, Moving
+from cilkit.teaching.playground import herding_playground
+from cilkit.teaching.plot import Plot, heat
+from cilkit.teaching.scenes import accuracy_by_gamma, matrix_by_stage, norms_by_epoch
+from cilkit.teaching.source import source
+from cilkit.teaching.stored import stored
+
+__all__ = [
+    "Frame",
+    "Moving",
+    "Plot",
+    "accuracy_by_gamma",
+    "explore",
+    "heat",
+    "herding_playground",
+    "matrix_by_stage",
+    "norms_by_epoch",
+    "source",
+    "stored",
+]

@@ -1,0 +1,27 @@
+"""The stored results: records of whole experiments, with their command, versions and machine."""
+
+from pathlib import Path
+
+from cilkit.errors import lookup
+from cilkit.figures import Runs
+from cilkit.records import read_records
+from cilkit.teaching.source import ROOT
+
+RESULTS = ROOT / "results"
+
+
+def stored(name: str) -> Runs:
+    """Return the runs of a stored experiment by method: `stored("digits")["wa"]` has three runs.
+
+    Raises `InputError` for an unknown name, with the names there are.
+    """
+    folder = lookup("stored result", name, {path.name: path for path in RESULTS.iterdir()})
+    return by_method(folder)
+
+
+def by_method(folder: Path) -> Runs:
+    """Return the records of `cilkit compare`'s folder, by method, in the order of seeds."""
+    runs: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*-seed*")):
+        runs.setdefault(path.name.rsplit("-seed", 1)[0], []).append(path)
+    return {method: [read_records(path) for path in paths] for method, paths in runs.items()}
