@@ -32,6 +32,11 @@ class Config:
 
     dataset: str = "digits"  # digits or cifar100
     data_path: Path = Path("data")  # the folder that holds the data set's files
+    split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
+    class_list: Literal["first", "seed-1993"] = "first"  # which 100 of ImageNet's classes
+    image_size: int = 224  # pixels of a side, of images that are read from files
+    crop_pct: float = 1.0  # the middle of a file's image that is looked at, of its shorter side
+    damaged: Literal["stop", "skip"] = "stop"  # what to do where files cannot be read
     download: bool = False  # fetch the data set when data_path lacks it
     base: int = 0  # classes of the first stage; 0: as many as in every other stage
     increment: int = 2  # classes of each further stage
@@ -80,7 +85,7 @@ class Config:
     sync_bn: bool = False  # batch norm over all processes' images together (needs GPUs)
     compile: bool = False  # compile the backbone (a minute at first)
     threads: int | None = None  # CPU threads of a process; None: torch decides
-    workers: int = 0  # processes that prepare images one by one, where augment is timm
+    workers: int = 0  # processes that read files, and prepare images where augment is timm
     save_every: int = 1  # epochs between two checkpoints; the end of a stage is always saved
     timeout: int = 1800  # seconds to wait for another process before giving up
 
@@ -141,7 +146,8 @@ class Config:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON knows them."""
-        values = dataclasses.asdict(self) | {"data_path": str(self.data_path)}
+        values = dataclasses.asdict(self)
+        values = {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     def science(self) -> dict[str, Any]:
@@ -154,6 +160,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "base": (0, 1e6),
     "increment": (1, 1e6),
+    "image_size": (8, 4096),
+    "crop_pct": (0.1, 1),
     "padding": (0, 256),
     "color_jitter": (0, 1),
     "random_erasing": (0, 1),

@@ -5,7 +5,7 @@ in place of images, so that it never copies, converts or truncates what it deals
 given nothing that its version 1.2.7 is known to deal wrongly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,21 +13,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cilkit.arrays import check_labels, labels_of, pixels_of, statistics
 from cilkit.config import Config
 from cilkit.errors import InputError
+from cilkit.files import Files, Store, joined, kept, picture_of
 
 
 @dataclass(frozen=True)
 class Samples:
     """Images and their labels, side by side: a view of rows of a store of images."""
 
-    store: Tensor  # (M, C, H, W) uint8, shared by all views of it
+    store: Store  # (M, C, H, W) uint8, or the files they are in; shared by all views of it
     rows: Tensor  # (N,) int64: which images of the store
     labels: Tensor  # (N,) int64
 
     @classmethod
-    def of(cls, images: Tensor, labels: Tensor) -> "Samples":
-        """Return all of `images`, (N, C, H, W) uint8, with their labels (N,)."""
+    def of(cls, images: Store, labels: Tensor) -> "Samples":
+        """Return all of `images`, (N, C, H, W) uint8 or files, with their labels (N,)."""
         return cls(images, torch.arange(len(images)), labels.long())
 
     def __len__(self) -> int:
@@ -38,8 +40,7 @@ class Samples:
         """Return both one after the other; neither is changed."""
         if len(other) == 0:
             return self
-        images = torch.cat([self.images(), other.images()])
-        return Samples.of(images, torch.cat([self.labels, other.labels]))
+        return gathered([self, other])
 
     def take(self, positions: Tensor) -> "Samples":
         """Return the samples at these positions, in this order, without copying an image."""
@@ -49,11 +50,29 @@ class Samples:
         """Return the images, (N, C, H, W) uint8."""
         return self.store[self.rows]
 
+    def batches(self, positions: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield the images at each list of positions; those in files are read ahead by workers."""
+        rows = [self.rows[each].to(self.store.device) for each in positions]
+        if isinstance(self.store, Files):
+            yield from self.store.batches(rows)
+        else:
+            yield from (self.store[each] for each in rows)
+
+    def picture(self, position: int) -> Any:
+        """Return one image as Pillow has it; a file's in its own size."""
+        return picture_of(self.store, int(self.rows[position]))
+
     def to(self, device: torch.device) -> "Samples":
-        """Return the samples with their images on `device`; images that are there stay shared."""
-        if self.store.device == device:
+        """Return the samples with their pixels on `device`, if they are not in files."""
+        if isinstance(self.store, Files) or self.store.device == device:
             return self
         return Samples.of(self.images().to(device), self.labels)
+
+
+def array_samples(part: str, images: Any, labels: Any) -> Samples:
+    """Return arrays of images and labels as samples; `part` names them in errors."""
+    pixels = pixels_of(images, f"{part}_images")
+    return Samples.of(pixels, labels_of(labels, len(pixels), f"{part}_labels"))
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,30 @@ class DataSet:
     class_names: tuple[str, ...]
     mean: tuple[float, ...]  # per channel, of pixels in [0, 1]
     std: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        train_images: Any,
+        train_labels: Any,
+        test_images: Any,
+        test_labels: Any,
+        class_names: Sequence[str] | None = None,
+        name: str = "arrays",
+    ) -> "DataSet":
+        """Return a data set of arrays or tensors; `build(config, dataset=...)` takes it.
+
+        Images: (N, H, W), (N, H, W, C) or (N, C, H, W), bytes or floats in [0, 1]. Labels: (N,)
+        whole numbers from 0 without gaps. Raises `InputError` for anything else.
+        """
+        train = array_samples("train", train_images, train_labels)
+        test = array_samples("test", test_images, test_labels)
+        if (one := train.store.shape[1:]) != (other := test.store.shape[1:]):
+            raise InputError(f"images to train with are {tuple(one)}, to test with {tuple(other)}")
+        names = tuple(class_names or map(str, range(int(train.labels.max()) + 1)))
+        check_labels(train.labels, len(names), "train_labels")
+        check_labels(test.labels, len(names), "test_labels")
+        return cls(name, train, test, names, *statistics(train.images()))
 
     @property
     def channels(self) -> int:
@@ -168,6 +211,12 @@ def deal(samples: Samples, order: Sequence[int], increments: list[int]) -> list[
         part = samples.take(torch.as_tensor(positions).long())
         parts.append(Samples(part.store, part.rows, torch.as_tensor(renumbered).long()))
     return parts
+
+
+def gathered(parts: Sequence[Samples]) -> Samples:
+    """Return all parts, one after the other, in a store that holds their images alone."""
+    store = joined([kept(part.store, part.rows) for part in parts])
+    return Samples.of(store, torch.cat([part.labels for part in parts]))
 
 
 def join(parts: Sequence[Samples]) -> Samples:

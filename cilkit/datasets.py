@@ -1,17 +1,20 @@
-"""The data sets by name; each loads whole into memory as uint8 pixels. Chapter 8."""
+"""The data sets by name: pixels where they are small, paths of files where not. Chapter 8."""
 
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from cilkit.arrays import statistics
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.errors import InputError, lookup
 from cilkit.glyphs import CHARACTERS, glyph_samples
+from cilkit.imagenet import imagenet100, imagenet1000
+from cilkit.trees import folder
 
 
 def build_dataset(config: Config) -> DataSet:
@@ -63,6 +66,33 @@ def cifar100(config: Config) -> DataSet:
     return image_set("cifar100", samples_of(train), samples_of(test), tuple(train.classes))
 
 
+def npz(config: Config) -> DataSet:
+    """Load the four arrays of a file made by `numpy.savez`; `DataSet.of` says what they may hold.
+
+    `train_images`, `train_labels`, `test_images`, `test_labels`, and `class_names` if you like.
+    """
+    path = config.data_path
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise InputError(
+            f"{str(path)!r} is no whole .npz file of arrays of numbers ({error}); name one with "
+            f"--data-path"
+        ) from error
+    if missing := [name for name in ARRAYS if name not in arrays]:
+        raise InputError(
+            f"{str(path)!r} lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}"
+        )
+    names = arrays.get("class_names")
+    given = None if names is None else [str(name) for name in names]
+    train_images, train_labels, test_images, test_labels = (arrays[name] for name in ARRAYS)
+    return DataSet.of(train_images, train_labels, test_images, test_labels, given, path.stem)
+
+
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
 def missing_cifar100(folder: Path, reason: str) -> str:
     """Say what to put where."""
     return (
@@ -85,23 +115,12 @@ def image_set(name: str, train: Samples, test: Samples, class_names: tuple[str, 
     return DataSet(name, train, test, class_names, mean, std)
 
 
-def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return each channel's mean and standard deviation, of pixels in [0, 1]: (N, C, H, W) uint8.
-
-    Counted from the 256 values a pixel can have, so exact and without a float copy of the images.
-    """
-    values = torch.arange(256, dtype=torch.float64) / 255
-    means, stds = [], []
-    for channel in images.unbind(1):
-        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
-        mean = (share * values).sum()
-        means.append(float(mean))
-        stds.append(float((share * (values - mean).square()).sum().sqrt()))
-    return tuple(means), tuple(stds)
-
-
 DATASETS: dict[str, Callable[[Config], DataSet]] = {
     "digits": digits,
     "cifar100": cifar100,
+    "imagenet100": imagenet100,
+    "imagenet1000": imagenet1000,
+    "folder": folder,
+    "npz": npz,
     "glyphs": glyphs,
 }

@@ -10,8 +10,9 @@ import torch
 from cilkit import checkpoint
 from cilkit.backbones import build_backbone, feature_size
 from cilkit.checkpoint import Checkpoint
+from cilkit.checks import without_damage
 from cilkit.config import Config
-from cilkit.data import Scenario, build_scenario
+from cilkit.data import DataSet, Scenario, build_scenario
 from cilkit.datasets import DATASETS, build_dataset
 from cilkit.distributed import (
     Stopped,
@@ -39,17 +40,19 @@ Observer = Callable[[Record], None]
 Progress = EpochRecord | StageRecord
 
 
-def build(config: Config) -> tuple[Learner, Scenario]:
-    """Return the learner and the stages that `config` describes.
+def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scenario]:
+    """Return the learner and the stages that `config` describes, or those of a data set given.
 
     Raises `InputError` for whatever is unknown, missing or does not fit, before any work starts.
     """
-    check_names(config)
+    config = naming(dataset, config)
+    check_names(config, dataset)
     device = find_device(config.device)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     with one_at_first():
-        dataset = build_dataset(config)
+        dataset = dataset or build_dataset(config)
+    dataset = without_damage(dataset, config)
     scenario = build_scenario(dataset, config)
     check_budget(config, len(scenario.class_names))
     seed_all(config.seed)
@@ -59,10 +62,16 @@ def build(config: Config) -> tuple[Learner, Scenario]:
     return METHODS[config.method](model, config), scenario
 
 
-def check_names(config: Config) -> None:
+def naming(dataset: DataSet | None, config: Config) -> Config:
+    """Return the configuration with the name of the data set that is used."""
+    return config if dataset is None else replace(config, dataset=dataset.name)
+
+
+def check_names(config: Config, dataset: DataSet | None) -> None:
     """Refuse a name that no registry holds."""
     lookup("method", config.method, METHODS)
-    lookup("data set", config.dataset, DATASETS)
+    if dataset is None:
+        lookup("data set", config.dataset, DATASETS)
     if config.augment not in AUGMENTATIONS:
         raise unknown("augmentation", config.augment, AUGMENTATIONS)
 
@@ -88,14 +97,17 @@ def run(
     *,
     resume: bool = False,
     start: Checkpoint | None = None,
+    dataset: DataSet | None = None,
 ) -> list[Record]:
     """Do the whole experiment, keep it in the folder `out`, and show observers each record.
 
     With `resume`, go on with the run in `out`: observers see its earlier records again, so none of
-    them knows of the interruption. `start` is a checkpoint to begin with in place of nothing.
+    them knows of the interruption. `start` is a checkpoint to begin with in place of nothing,
+    `dataset` one to use in place of what `config` names.
     """
+    config = naming(dataset, config)
     found = from_main(lambda: find_run(out, config, resume))
-    learner, scenario = build(config)
+    learner, scenario = build(config, dataset)
     records = first_records(describe(config, scenario), found, start)
     if begin_with := found or start:
         take_up(learner, begin_with)

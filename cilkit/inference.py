@@ -51,6 +51,6 @@ def in_chunks(model: CilModel, samples: Samples, function: Callable[[Tensor], Te
     shares = torch.arange(len(chunks)).tensor_split(world_size())
     lengths = [sum(len(chunks[c]) for c in share) for share in shares]
     mine = [chunks[c] for c in shares[rank()]] or [torch.arange(0)]  # no chunk left: no images
-    rows = [function(samples.take(chunk).images().to(model.device)) for chunk in mine]
+    rows = [function(images.to(model.device)) for images in samples.batches(mine)]
     model.train(was_training)
     return gather(torch.cat(rows), lengths).cpu()

@@ -1,19 +1,18 @@
 """Batches of training images, dealt anew in each epoch and shared out among the processes."""
 
-import signal
 from collections.abc import Callable, Iterator
 from math import ceil
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.distributed import rank, seed_all, seed_for, world_size
 from cilkit.errors import InputError
 from cilkit.transforms import BATCHED, timm_transform
+from cilkit.workers import in_workers, results
 
 # Images (B, C, H, W), labels (B,), and the share of the global batch's mean that B images make.
 Batch = tuple[Tensor, Tensor, float]
@@ -32,7 +31,7 @@ class Loader:
         if config.augment == "timm":
             self.images = images_one_by_one(samples, timm_transform(dataset, config), config)
         else:
-            self.images = images_in_batches(samples.to(device), config)
+            self.images = images_in_batches(samples.to(device), config, device)
 
     def epoch(self, stage: int, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Deal every sample once; the order follows from (seed, stage, epoch) alone.
@@ -57,13 +56,13 @@ class Loader:
 ImageSource = Callable[[list[Tensor], int, int], Iterator[Tensor]]
 
 
-def images_in_batches(samples: Samples, config: Config) -> ImageSource:
-    """Cut whole batches out of the store, on its device, and augment them there."""
+def images_in_batches(samples: Samples, config: Config, device: torch.device) -> ImageSource:
+    """Take whole batches out of the store, and augment them on the device."""
 
     def batches(positions: list[Tensor], seed: int, start: int) -> Iterator[Tensor]:
-        for step, batch in enumerate(positions, start):
+        for step, images in enumerate(samples.batches(positions), start):
+            images = images.to(device, non_blocking=True)
             torch.manual_seed(seed_for(seed, rank(), step))  # a stream for each process
-            images = samples.store[samples.rows[batch].to(samples.store.device)]
             for change in BATCHED[config.augment]:
                 images = change(images, config)
             yield images
@@ -76,25 +75,13 @@ def images_one_by_one(
 ) -> ImageSource:
     """Transform image after image, in `workers` processes that live as long as the stage."""
     sampler: list[list[tuple[int, int]]] = []
-    loader: DataLoader[Any] = DataLoader(
-        OneByOne(samples, transform),
-        batch_sampler=sampler,
-        num_workers=config.workers,
-        persistent_workers=config.workers > 0,
-        worker_init_fn=leave_signals,
-    )
+    loader = in_workers(OneByOne(samples, transform), config.workers, batch_sampler=sampler)
 
     def batches(positions: list[Tensor], seed: int, start: int) -> Iterator[Tensor]:
         sampler[:] = [[(position, seed) for position in batch.tolist()] for batch in positions]
-        yield from loader
+        yield from results(loader)
 
     return batches
-
-
-def leave_signals(worker: int) -> None:
-    """Let the main process alone stop: a terminal and torchrun signal its whole group."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
 
 
 class OneByOne(Dataset[Tensor]):
@@ -109,12 +96,9 @@ class OneByOne(Dataset[Tensor]):
 
         The draw depends on neither the process nor the worker that happens to make it.
         """
-        from torchvision.transforms.functional import to_pil_image
-
         position, epoch_seed = key
         seed_all(epoch_seed, position)
-        row = self.samples.rows[position]
-        return self.transform(to_pil_image(self.samples.store[row]))
+        return self.transform(self.samples.picture(position))
 
 
 def check_enough(count: int, config: Config) -> None:

@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cilkit.config import Config
-from cilkit.data import Samples
+from cilkit.data import Samples, gathered
 from cilkit.distributed import seed_for
 from cilkit.errors import InputError
+from cilkit.files import restored_store, store_state
 from cilkit.functional import herd
 
 
@@ -30,8 +31,7 @@ class Memory:
         """Return all exemplars, class after class."""
         if not self.by_class:
             return Samples.of(torch.empty(0), torch.empty(0))
-        images = torch.cat([samples.images() for samples in self.by_class])
-        return Samples.of(images, torch.cat([samples.labels for samples in self.by_class]))
+        return gathered(self.by_class)
 
     def share(self, n_seen: int) -> int:
         """Return how many exemplars a class may keep when `n_seen` classes are known."""
@@ -54,11 +54,12 @@ class Memory:
 
     def state(self) -> dict[str, Tensor]:
         """Return all that a checkpoint must hold."""
-        return {"images": self.exemplars.store, "labels": self.exemplars.labels}
+        exemplars = self.exemplars
+        return store_state(exemplars.store) | {"labels": exemplars.labels}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Take the exemplars of a checkpoint."""
-        samples = Samples.of(state["images"], state["labels"])
+        samples = Samples.of(restored_store(state, self.config), state["labels"])
         known = sorted(set(samples.labels.tolist()))
         self.by_class = [
             samples.take((samples.labels == label).nonzero().flatten()) for label in known
@@ -66,8 +67,8 @@ class Memory:
 
 
 def detached(samples: Samples) -> Samples:
-    """Return a copy that keeps its own pixels, so that the stage's other images can go."""
-    return Samples.of(samples.images().cpu(), samples.labels)
+    """Return a copy that keeps its own pixels, or paths, so that the stage's others can go."""
+    return gathered([samples]).to(torch.device("cpu"))
 
 
 def choose_by_herding(features: Tensor, m: int, seed: int) -> Tensor:

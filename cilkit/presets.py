@@ -55,10 +55,34 @@ CIFAR100 = Config(
     base_weight_decay=5e-4,
 )
 
+# The field's protocol for ImageNet: ResNet-18, resized crops and flips, 90 to 100 epochs in steps,
+# 20 exemplars for each of all classes.
+IMAGENET100 = replace(
+    CIFAR100,
+    dataset="imagenet100",
+    augment="timm",
+    auto_augment="",
+    image_size=224,
+    crop_pct=0.875,  # the middle 224 pixels of an image of 256
+    backbone="resnet18",
+    batch_size=256,
+    epochs=100,
+    milestones=(30, 60, 80, 90),
+    weight_decay=1e-4,
+    base_epochs=None,
+    base_milestones=None,
+    base_weight_decay=None,
+    workers=8,
+)
+IMAGENET1000 = replace(IMAGENET100, dataset="imagenet1000", base=500, increment=100, budget=20_000)
+
 # cifar100-b50-10: 50 classes first, then 10 at a time; b0-10: 10 at a time from the start.
 PRESETS: dict[str, Config] = {
     "digits": DIGITS,
     "cifar100-b50-10": CIFAR100,
     "cifar100-b0-10": replace(CIFAR100, base=0, increment=10),
     "cifar100-b0-20": replace(CIFAR100, base=0, increment=20),
+    "imagenet100-b50-10": IMAGENET100,
+    "imagenet100-b0-10": replace(IMAGENET100, base=0),
+    "imagenet1000-b500-100": IMAGENET1000,
 }

@@ -50,7 +50,7 @@ AUGMENTATIONS = (*BATCHED, "timm")
 
 
 def timm_transform(dataset: DataSet, config: Config) -> Callable[..., Tensor]:
-    """Return timm's training transform, with the crop that small images need.
+    """Return timm's training transform; images in memory are small, and get a crop to match.
 
     A PIL image -> (C, H, W) float, normalised with the statistics of the data set in use. The
     policy's `mmax9` keeps Posterize from asking Pillow for zero bits, which Pillow refuses.
@@ -59,7 +59,7 @@ def timm_transform(dataset: DataSet, config: Config) -> Callable[..., Tensor]:
     from torchvision import transforms
 
     height, width = dataset.train.store.shape[-2:]
-    _, augment, finish = create_transform(
+    resized_crop, augment, finish = create_transform(
         input_size=(height, width),
         is_training=True,
         color_jitter=config.color_jitter,
@@ -70,9 +70,9 @@ def timm_transform(dataset: DataSet, config: Config) -> Callable[..., Tensor]:
         std=dataset.std,
         separate=True,
     )
-    crop = [
-        transforms.RandomCrop((height, width), padding=config.padding),
-        transforms.RandomHorizontalFlip(),
-    ]
-    transform: Callable[..., Tensor] = transforms.Compose([*crop, augment, finish])
+    crop = resized_crop
+    if isinstance(dataset.train.store, Tensor):
+        shift = transforms.RandomCrop((height, width), padding=config.padding)
+        crop = transforms.Compose([shift, transforms.RandomHorizontalFlip()])
+    transform: Callable[..., Tensor] = transforms.Compose([crop, augment, finish])
     return transform

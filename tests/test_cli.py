@@ -39,7 +39,7 @@ def test_help_lists_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
             ["--method", "wb"],
             "unknown method 'wb'; known: finetune, lwf, replay, replay-kd, wa, joint",
         ),
-        (["--dataset", "digit"], "unknown data set 'digit'; known: digits, cifar100; did you mean"),
+        (["--dataset", "digit"], "unknown data set 'digit'; known: digits, cifar100, "),
         (["--backbone", "resnet21"], "unknown backbone 'resnet21'; known: resnet8, resnet20"),
         (["--preset", "cifar"], "unknown preset 'cifar'; known: digits, cifar100-b50-10"),
         (["--augment", "crops"], "unknown augmentation 'crops'; known: none, crop, crop-flip"),

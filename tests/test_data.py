@@ -412,8 +412,8 @@ def test_a_missing_data_set_leaves_no_folder_behind(tmp_path: Path) -> None:
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="unknown data set 'imagenet100'; known: digits, cifar100"):
-        build_dataset(Config(dataset="imagenet100"))
+    with pytest.raises(InputError, match="unknown data set 'imagenet'; known: digits, cifar100"):
+        build_dataset(Config(dataset="imagenet"))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

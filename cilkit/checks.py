@@ -1,0 +1,79 @@
+"""Files are looked at before the training starts, not after its third hour. Chapter 8."""
+
+import os
+import warnings
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from cilkit.config import Config
+from cilkit.data import DataSet, Samples
+from cilkit.distributed import from_main
+from cilkit.errors import InputError
+from cilkit.files import Files
+from cilkit.images import BadImage, check_image, open_image
+from cilkit.workers import in_workers
+
+AT_ONCE = 256  # images for which a worker is asked at a time
+
+
+def without_damage(dataset: DataSet, config: Config, *, thorough: bool = False) -> DataSet:
+    """Refuse a data set with files that cannot be used, or leave them out if `config` says so.
+
+    Headers, sizes and ends are looked at; with `thorough`, every image is decoded.
+    """
+    train, test = (usable(part, config, thorough) for part in (dataset.train, dataset.test))
+    return replace(dataset, train=train, test=test)
+
+
+def usable(samples: Samples, config: Config, thorough: bool) -> Samples:
+    """Return the samples whose files are whole; the main process looks, for all processes."""
+    damage = from_main(lambda: find_damage(samples, thorough))
+    if not damage:
+        return samples
+    sentence = next(iter(damage.values()))
+    if others := len(damage) - 1:
+        sentence += f" (and {others} more files like it)"
+    if config.damaged == "stop":
+        raise InputError(f"{sentence}; mend it, take it away, or leave it out by --damaged skip")
+    warnings.warn(f"left out: {sentence}", stacklevel=2)
+    whole = torch.ones(len(samples), dtype=torch.bool)
+    whole[list(damage)] = False
+    return samples.take(whole.nonzero().flatten())
+
+
+def find_damage(samples: Samples, thorough: bool = False) -> dict[int, str]:
+    """Return what is wrong with which files, by position; nothing, where pixels are in memory."""
+    found: dict[int, str] = {}
+    if isinstance(samples.store, Files):
+        parts = torch.arange(len(samples)).split(AT_ONCE)
+        workers = min(len(os.sched_getaffinity(0)), len(parts) // 8)  # a few images need none
+        loader = in_workers(Examiner(samples, thorough), workers, sampler=parts, batch_size=None)
+        for damage in tqdm(loader, "checking files", len(parts), delay=2, leave=False):
+            found |= damage
+    return found
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Says what is wrong with the files at a list of positions."""
+
+    samples: Samples
+    thorough: bool
+
+    def __getitem__(self, positions: Tensor) -> dict[int, str]:
+        """Return a sentence for each file that cannot be used."""
+        files, found = self.samples.store, {}
+        assert isinstance(files, Files)
+        for position in positions.tolist():
+            path = files.path(int(self.samples.rows[position]))
+            try:
+                if self.thorough:
+                    open_image(path)
+                else:
+                    check_image(path)
+            except BadImage as error:
+                found[position] = str(error)
+        return found

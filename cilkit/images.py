@@ -1,0 +1,113 @@
+"""One image file: read as RGB pixels, or refused in one sentence that names it. Chapter 8."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+# What Pillow may try: it knows others that run programs (EPS) or are no photographs at all.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+SUFFIXES = frozenset(
+    ("jpg", "jpeg", "jpe", "png", "gif", "bmp", "tif", "tiff", "webp", "ppm", "pgm", "pbm")
+)
+# Pillow's names for what becomes RGB without loss of meaning; I;16 is scaled, not clipped.
+MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"))
+SIXTEEN_BITS = frozenset(("I;16", "I;16L", "I;16B", "I;16N"))
+LAST_BYTES = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+
+
+class BadImage(OSError):
+    """A file that is no image that we can use; the message names it and says why."""
+
+
+def open_image(path: str, at_least: int = 0) -> Image.Image:
+    """Return the image of a file, upright, as RGB: palettes, CMYK, grey and 16 bits converted.
+
+    Transparent pixels are laid on white. Where only `at_least` pixels of a side are needed, a JPEG
+    is decoded no larger than about twice that. Raises `BadImage`.
+    """
+    with opened(path) as image:
+        if at_least:
+            image.draft(image.mode, (2 * at_least, 2 * at_least))
+        upright = ImageOps.exif_transpose(image)
+        return as_rgb(upright)
+
+
+def check_image(path: str) -> None:
+    """Raise `BadImage` if a file cannot be used, as far as its header and last bytes tell.
+
+    Only where these leave a doubt is the file decoded. What is damaged in between is found by
+    `open_image`, a hundred times slower.
+    """
+    with opened(path) as image:
+        last = LAST_BYTES.get(image.format or "")
+        if last is None or not ends_with(path, last):
+            image.load()
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Image.Image]:
+    """Open a file; whatever goes wrong within, say it in one sentence."""
+    try:
+        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
+            warnings.simplefilter("ignore")  # of strange metadata, which nobody needs here
+            refuse_kinds(image, path)
+            yield image
+    except (BadImage, MemoryError):
+        raise
+    except Exception as error:  # a damaged file can make Pillow raise anything
+        raise BadImage(f"{path!r} {reason(path, error)}") from error
+
+
+def refuse_kinds(image: Image.Image, path: str) -> None:
+    """Refuse an image of which nobody can say what it looks like as one RGB image."""
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # a camera's first is it
+        raise BadImage(f"{path!r} holds more than one image; save the one to be used")
+    if image.mode not in MODES | SIXTEEN_BITS:
+        raise BadImage(
+            f"{path!r} has pixels of kind {image.mode!r}, whose range is unknown; save it with 8 "
+            f"or 16 bits"
+        )
+
+
+def reason(path: str, error: Exception) -> str:
+    """Say what is wrong with a file that Pillow could not read."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
+    if os.path.getsize(path) == 0:
+        return "is empty (0 bytes)"
+    if isinstance(error, UnidentifiedImageError):
+        return f"is no image of a known format ({', '.join(FORMATS)})"
+    return f"is damaged: {error}"
+
+
+def ends_with(path: str, last: bytes) -> bool:
+    """Tell whether these are the last bytes of a file."""
+    with open(path, "rb") as file:
+        file.seek(-min(len(last), os.path.getsize(path)), os.SEEK_END)
+        return file.read() == last
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Return an image of any of the kinds above as RGB, 8 bits per colour."""
+    if image.mode in SIXTEEN_BITS:
+        values = np.asarray(image.convert("I"), dtype=np.int64)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def square(image: Image.Image, size: int, crop_pct: float) -> Tensor:
+    """Return the middle of an image, (3, size, size) uint8: `crop_pct` of the shorter side."""
+    side = crop_pct * min(image.size)
+    left, top = ((length - side) / 2 for length in image.size)
+    box = (left, top, left + side, top + side)
+    resized = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    return torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous()

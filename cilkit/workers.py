@@ -1,0 +1,41 @@
+"""Worker processes that read and prepare images ahead of the training."""
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from cilkit.images import BadImage
+
+
+def in_workers(items: Any, workers: int, **order: Any) -> "DataLoader[Any]":
+    """Return torch's loader of `items`, read ahead by so many processes that live as long as it.
+
+    What it yields does not depend on their number. `order` is torch's `batch_sampler`, or its
+    `sampler` and `batch_size`.
+    """
+    return DataLoader(
+        items,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        worker_init_fn=leave_signals,
+        **order,
+    )
+
+
+def results(loader: "DataLoader[Any]") -> Iterator[Any]:
+    """Yield what a loader yields; a file that a worker cannot read is named in one sentence."""
+    try:
+        yield from loader
+    except BadImage as error:  # a worker's comes with its traceback as text, the sentence last
+        raise BadImage(str(error).splitlines()[-1].removeprefix(f"{NAME}: ")) from error
+
+
+NAME = f"{BadImage.__module__}.{BadImage.__qualname__}"
+
+
+def leave_signals(worker: int) -> None:
+    """Let the main process alone stop: a terminal and torchrun signal its whole group."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
