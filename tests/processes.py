@@ -4,12 +4,13 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 import torch
 from torch import Tensor, nn
 
 from cilkit import Config, build, learn
-from cilkit.distributed import parallel, processes, rank
+from cilkit.distributed import one_at_first, parallel, processes, rank
 from cilkit.inference import features_of, predict
 from cilkit.loader import Loader
 
@@ -73,8 +74,19 @@ def a_whole_run() -> dict[str, object]:
     }
 
 
+def prepared(folder: Path) -> dict[str, object]:
+    """Prepare a file as data are prepared; tell whether it was there already."""
+    file = folder / "data"
+    with one_at_first():
+        was_there = file.exists()
+        sleep(0.1)
+        file.touch()
+    return {"found prepared": was_there}
+
+
 def work(folder: Path) -> None:
     """Do all of this in one of the processes; leave what it found in `folder`."""
     with processes():
-        found = same_weights_everywhere() | one_epoch_of_batches() | one_gradient() | a_whole_run()
+        found = prepared(folder) | same_weights_everywhere() | one_epoch_of_batches()
+        found |= one_gradient() | a_whole_run()
         (folder / f"{rank()}.json").write_text(json.dumps(found))

@@ -7,8 +7,11 @@ from typing import Any
 import processes
 import pytest
 import torch
+from conftest import MakeLearner
+from torch.utils._python_dispatch import TorchDispatchMode
 from trouble import finish, start
 
+from cilkit import Config, InputError, Learner, Scenario, build, learn
 from cilkit.distributed import find_device
 
 # What each process found, by the number of processes.
@@ -59,6 +62,41 @@ def test_the_first_step_is_that_of_one_process_without_batch_norm(by_size: BySiz
     """The gradient of the global batch does not depend on how it is shared out."""
     for size in SEVERAL:
         assert by_size[size][0]["gradient"] == pytest.approx(by_size[1][0]["gradient"], rel=1e-4)
+
+
+@pytest.mark.parametrize("size", SEVERAL)
+def test_one_process_of_a_machine_prepares_what_the_others_find(size: int, by_size: BySize) -> None:
+    assert [found["found prepared"] for found in by_size[size]].count(False) == 1
+
+
+def test_batch_norm_over_all_processes_is_refused_where_torch_has_none() -> None:
+    with pytest.raises(InputError, match="sync_bn needs GPUs"):
+        build(Config(sync_bn=True, device="cpu"))
+
+
+def test_no_step_waits_for_the_device(make_learner: MakeLearner, tiny_scenario: Scenario) -> None:
+    """Four times the steps fetch no more numbers; on a GPU each one would cost a wait."""
+    few, many = (make_learner("wa", batch_size=size) for size in (20, 5))
+    assert how_often_fetched(few, tiny_scenario) == how_often_fetched(many, tiny_scenario)
+
+
+def how_often_fetched(learner: Learner, scenario: Scenario) -> int:
+    """Count how often learning makes a Python number of a tensor."""
+    with FetchCounter() as counter:
+        list(learn(learner, scenario))
+    return counter.count
+
+
+class FetchCounter(TorchDispatchMode):
+    """Counts what `.item()`, `int`, `float` and `bool` come to in torch."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
 
 
 def test_the_gpu_is_that_of_the_rank_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

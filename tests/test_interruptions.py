@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from trouble import cilkit, finish, start
 
-from cilkit import METHODS, Config, Learner, build_scenario, learn, read_records
+from cilkit import METHODS, Config, Learner, build_scenario, learn, read_records, run
 from cilkit.checkpoint import NEWEST, PREVIOUS, find, load
 from cilkit.cli import main
 from cilkit.data import DataSet, Samples
@@ -151,6 +151,24 @@ def test_a_crash_between_two_steps_of_saving_changes_nothing(
         damage.run(damage.QUICK, tmp_path)
     monkeypatch.undo()
     assert damage.run(damage.QUICK, tmp_path, resume=True) == victim.records
+
+
+@pytest.mark.parametrize(("records", "epoch"), [(1, None), (2, 2), (3, 2), (4, 4), (5, 5)])
+def test_fewer_checkpoints_are_enough(records: int, epoch: int | None, tmp_path: Path) -> None:
+    """With one after every other epoch and after the last one, of five."""
+    config = replace(kill.QUICK, base=0, increment=5, epochs=5, save_every=2)
+    seen: list[object] = []
+
+    def crash(record: object) -> None:
+        seen.append(record)
+        if len(seen) == 1 + records:  # the first one holds the settings
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run(config, tmp_path, [crash])
+    found = find(tmp_path)
+    assert (found and found.numbers["epoch"]) == epoch
+    assert run(config, tmp_path, resume=True) == run(config)
 
 
 # Asked to stop.
@@ -311,6 +329,36 @@ def test_the_checkpoint_before_a_loss_that_is_no_number_stays(
     assert go(tmp_path / "run", trouble="nan 0 13").statuses == [1]
     assert go(tmp_path / "run", "--resume").statuses == [0]
     assert kill.compare(tmp_path / "run", alone[1]) == ""
+
+
+@pytest.fixture(scope="module")
+def starved(folder: Path) -> Ended:
+    """A run of two processes, one of which ran out of memory."""
+    return go(folder / "starved", size=2, trouble="memory 1 13")
+
+
+def test_a_process_that_runs_out_of_memory_says_what_helps(starved: Ended) -> None:
+    assert starved.statuses == [1, 1]
+    assert "out of memory; a smaller --batch-size needs less; what was saved" in starved.said
+
+
+def test_a_process_that_ends_alone_is_missed_by_the_others(starved: Ended) -> None:
+    assert "cilkit: process 0 lost touch with another one, which died or hangs" in starved.said
+
+
+def test_the_checkpoint_before_the_memory_ran_out_leads_to_the_same_end(
+    starved: Ended, alone: dict[int, Path], tmp_path: Path
+) -> None:
+    out = shutil.copytree(starved.out, tmp_path / "run")
+    assert go(out, "--resume", size=2).statuses == [0, 0]
+    assert kill.compare(out, alone[2]) == ""
+
+
+def test_processes_whose_weights_differ_stop_at_the_end_of_the_stage(tmp_path: Path) -> None:
+    ended = go(tmp_path / "run", size=2, trouble="drift 1 13")
+    assert ended.statuses == [1, 1]
+    assert "processes [1] hold other weights or exemplars than process 0" in ended.said
+    assert [r for r in read_records(ended.out) if isinstance(r, StageRecord)] == []
 
 
 def test_no_checkpoint_holds_numbers_that_are_none(tmp_path: Path) -> None:

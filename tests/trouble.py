@@ -1,8 +1,9 @@
 """`cilkit` with trouble at will, in processes of its own.
 
 `TROUBLE="SIGKILL 1 5" python tests/trouble.py run ...` is `cilkit run ...` whose process 1 gets
-SIGKILL at its fifth step; "sleep 1 5" makes it hang there, and with "nan 1 5" its loss is no number
-any more. A restarted process has no trouble.
+SIGKILL at its fifth step; "sleep 1 5" makes it hang there, with "nan 1 5" its loss is no number any
+more, with "memory 1 5" it gets no memory, and with "drift 1 5" its weights go ways of their own. A
+restarted process has no trouble.
 """
 
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from socket import create_server
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from cilkit.cli import main
@@ -106,18 +108,22 @@ def cause(trouble: str) -> None:
 
     def finish_in_trouble(learner: Learner, number: int, values: dict[str, Tensor]) -> None:
         if next(steps) == int(step):
-            befall(kind, values)
+            befall(kind, learner, values)
         finish_step(learner, number, values)
 
     Learner.finish_step = finish_in_trouble  # type: ignore[method-assign]
 
 
-def befall(kind: str, values: dict[str, Tensor]) -> None:
-    """Hang, lose a loss, or get a signal."""
+def befall(kind: str, learner: Learner, values: dict[str, Tensor]) -> None:
+    """Hang, lose a loss, the memory or the way of the others, or get a signal."""
     if kind == "sleep":
         time.sleep(60)
     elif kind == "nan":
         values["ce"] = values["ce"] * float("nan")
+    elif kind == "memory":
+        raise torch.OutOfMemoryError
+    elif kind == "drift":
+        learner.model.classifier.heads[0].weight.data += 1e-3
     else:
         signal.raise_signal(signal.Signals[kind])
 
