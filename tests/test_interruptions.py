@@ -21,6 +21,7 @@ import kill
 import pytest
 import torch
 from conftest import MakeLearner
+from drawn import grow
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -395,6 +396,26 @@ def test_a_folder_that_vanishes_gets_one_sentence(
     monkeypatch.setattr("cilkit.cli.Console", lambda: lambda record: shutil.rmtree(out))
     assert main([*QUICK, "--out", str(out)]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_file_of_data_that_is_lost_meanwhile_is_named_and_nothing_else_is_lost(
+    tmp_path: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    data = grow(tmp_path / "data", "abcd", {"train": 6, "val": 2})
+    words = ["run", "--dataset", "folder", "--data-path", str(data), "--image-size", "16"]
+    words += ["--increment", "2", "--epochs", "1", "--batch-size", "8", "--budget", "8"]
+    assert main([*words, "--out", str(tmp_path / "alone")]) == 0
+    file = data / "train" / "c" / "train0.jpg"  # of the second stage
+    whole = file.read_bytes()
+    monkeypatch.setattr("cilkit.cli.Console", lambda: lambda record: file.write_bytes(b""))
+    capsys.readouterr()
+    assert main([*words, "--out", str(tmp_path / "run")]) == 1
+    said = capsys.readouterr().err
+    assert (said.count("\n"), f"{str(file)!r} is empty" in said) == (1, True)
+    monkeypatch.undo()
+    file.write_bytes(whole)
+    assert main([*words, "--out", str(tmp_path / "run"), "--resume"]) == 0
+    assert kill.compare(tmp_path / "run", tmp_path / "alone") == ""
 
 
 def test_a_process_that_hangs_is_given_up(tmp_path: Path) -> None:
