@@ -73,9 +73,9 @@ def npz(config: Config) -> DataSet:
     """
     path = config.data_path
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, BadZipFile) as error:
         raise InputError(
             f"{str(path)!r} is no whole .npz file of arrays of numbers ({error}); name one with "
             f"--data-path"
