@@ -1,14 +1,13 @@
 """The data sets by name: pixels where they are small, paths of files where not. Chapter 8."""
 
 from collections.abc import Callable
-from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from cilkit.arrays import statistics
+from cilkit.cifar100 import cifar100
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.errors import InputError, lookup
@@ -49,23 +48,6 @@ def glyphs(config: Config) -> DataSet:
     return image_set("glyphs", glyph_samples("train"), glyph_samples("test"), tuple(CHARACTERS))
 
 
-def cifar100(config: Config) -> DataSet:
-    """Load CIFAR-100 (Krizhevsky 2009): 50,000 + 10,000 colour images of 32x32, 100 classes."""
-    from torchvision.datasets import CIFAR100
-
-    def load(train: bool) -> CIFAR100:
-        try:
-            return CIFAR100(config.data_path, train=train, download=config.download)
-        except (
-            RuntimeError,
-            OSError,
-        ) as error:  # torchvision says no more than "not found or corrupted"
-            raise InputError(missing_cifar100(config.data_path, str(error))) from error
-
-    train, test = load(train=True), load(train=False)
-    return image_set("cifar100", samples_of(train), samples_of(test), tuple(train.classes))
-
-
 def npz(config: Config) -> DataSet:
     """Load the four arrays of a file made by `numpy.savez`; `DataSet.of` says what they may hold.
 
@@ -91,22 +73,6 @@ def npz(config: Config) -> DataSet:
 
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-
-
-def missing_cifar100(folder: Path, reason: str) -> str:
-    """Say what to put where."""
-    return (
-        f"no CIFAR-100 in {str(folder)!r} ({reason.split('. ')[0]}): put the folder "
-        f"'cifar-100-python' with its files train, test and meta there, name another folder with "
-        f"--data-path, or let --download fetch it (162 MB)"
-    )
-
-
-def samples_of(split: "object") -> Samples:
-    """Return a torchvision split, whose `data` is (N, H, W, C), as samples."""
-    data: NDArray[np.uint8] = getattr(split, "data")  # noqa: B009 - torchvision declares no types
-    images = torch.from_numpy(data).permute(0, 3, 1, 2).contiguous()
-    return Samples.of(images, torch.tensor(getattr(split, "targets")))  # noqa: B009
 
 
 def image_set(name: str, train: Samples, test: Samples, class_names: tuple[str, ...]) -> DataSet:

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from cilkit.arrays import statistics
+from cilkit.cifar100 import samples_of
 from cilkit.config import Config
 from cilkit.data import (
     DataSet,
@@ -21,7 +23,7 @@ from cilkit.data import (
     class_order,
     deal,
 )
-from cilkit.datasets import DATASETS, build_dataset, samples_of, statistics
+from cilkit.datasets import DATASETS, build_dataset
 from cilkit.errors import InputError
 from cilkit.presets import PRESETS
 
