@@ -1,0 +1,176 @@
+"""The notebooks: their parts, and their run in an environment that knows nothing of the package."""
+
+import json
+import os
+import re
+import site
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CHAPTERS = sorted((ROOT / "book").glob("0*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
+PARTS = ["See it", "The idea", "The mathematics", "The code", "Questions", "Exercise", "Remember"]
+names = [path.stem for path in NOTEBOOKS]
+chapter_names = [path.stem for path in CHAPTERS]
+
+
+def cells(path: Path, kind: str, tag: str | None = None) -> list[dict[str, Any]]:
+    """Return a notebook's cells of a kind, perhaps only those with a tag."""
+    all_cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [
+        cell
+        for cell in all_cells
+        if cell["cell_type"] == kind and (tag is None or tag in cell["metadata"].get("tags", []))
+    ]
+
+
+def source(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+def prose(path: Path) -> str:
+    return "\n\n".join(source(cell) for cell in cells(path, "markdown"))
+
+
+def test_there_are_nine_chapters() -> None:
+    assert [path.name[:2] for path in CHAPTERS] == [f"0{number}" for number in range(1, 10)]
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
+def test_a_chapter_has_all_its_parts_in_order(path: Path) -> None:
+    headings = re.findall(r"^## (.+)$", prose(path), re.MULTILINE)
+    assert [heading for heading in headings if heading in PARTS] == PARTS
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
+def test_a_chapter_says_what_it_gives_and_what_it_takes(path: Path) -> None:
+    first = source(cells(path, "markdown")[0])
+    for promise in ("**You will be able to**", "**Time**", "**You need**"):
+        assert promise in first
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
+def test_every_choice_of_the_two_questions_is_explained(path: Path) -> None:
+    questions = prose(path).split("## Questions")[1].split("## Exercise")[0]
+    choices = re.findall(r"<details><summary>[A-D]\. .+?</summary>\s*(\S+)", questions, re.DOTALL)
+    assert len(re.findall(r"^\*\*\d\.", questions, re.MULTILINE)) == 2
+    assert len(choices) >= 6
+    assert {choice.rstrip(".,:;") for choice in choices} == {"Right", "No"}
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
+def test_a_chapter_ends_with_three_sentences_to_remember(path: Path) -> None:
+    remember = prose(path).split("## Remember")[1]
+    assert re.findall(r"^(\d)\. ", remember, re.MULTILINE) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("tag", ["setup", "claim", "exercise", "check", "solution"])
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
+def test_a_chapter_has_the_cell_that_the_tag_names(path: Path, tag: str) -> None:
+    assert cells(path, "code", tag)
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
+def test_claims_assert_and_solutions_are_checked(path: Path) -> None:
+    assert all("assert" in source(cell) for cell in cells(path, "code", "claim"))
+    assert all("check(" in source(cell) for cell in cells(path, "code", "solution"))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
+def test_a_chapter_shows_the_packages_own_code(path: Path) -> None:
+    assert any(re.search(r"^source\(", source(cell), re.MULTILINE) for cell in cells(path, "code"))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
+def test_a_chapter_has_a_figure_that_moves_with_no_kernel_and_one_that_recomputes(
+    path: Path,
+) -> None:
+    outputs = "".join(json.dumps(cell["outputs"]) for cell in cells(path, "code"))
+    assert "cil-figure" in outputs
+    assert any("explore(" in source(cell) for cell in cells(path, "code"))
+
+
+def test_the_setup_cells_are_one_and_the_same() -> None:
+    setups = {source(cell) for path in NOTEBOOKS for cell in cells(path, "code", "setup")}
+    assert len(setups) == 1
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+def test_a_notebook_is_committed_as_it_ran_from_top_to_bottom(path: Path) -> None:
+    counts = [cell["execution_count"] for cell in cells(path, "code")]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+def test_a_notebook_holds_no_error_and_no_stray_warning(path: Path) -> None:
+    outputs = [output for cell in cells(path, "code") for output in cell["outputs"]]
+    assert [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+def test_a_notebook_reads_well_where_only_plain_markdown_is_known(path: Path) -> None:
+    assert re.findall(r"\{[a-z:]+\}`|^```\{|^:::", prose(path), re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+def test_a_notebook_needs_no_network_but_for_its_setup(path: Path) -> None:
+    rest = [c for c in cells(path, "code") if "setup" not in c["metadata"].get("tags", [])]
+    assert [source(cell) for cell in rest if "http" in source(cell)] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+def test_pictures_of_a_notebook_are_described(path: Path) -> None:
+    for cell in cells(path, "code"):
+        if any("image/png" in output.get("data", {}) for output in cell["outputs"]):
+            assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 20
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the Python of a fresh environment that has torch and the rest, as Colab, but not us.
+
+    A `.pth` line shows it our packages without running the hook that finds cilkit itself.
+    """
+    home = tmp_path_factory.mktemp("stranger")
+    venv.create(home, with_pip=True)
+    [packages] = home.glob("lib/python*/site-packages")
+    (packages / "colab.pth").write_text("\n".join(site.getsitepackages()))
+    return home / "bin" / "python"
+
+
+def test_the_notebooks_run_alone_in_an_environment_without_the_package(
+    stranger: Path, tmp_path: Path
+) -> None:
+    """As in Colab: each in an empty folder, installed by its own setup cell from git; by nbval."""
+    for path in NOTEBOOKS:
+        (tmp_path / path.stem).mkdir()
+        (tmp_path / path.stem / path.name).write_bytes(path.read_bytes())
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
+    environment = os.environ | {
+        "CILKIT_SOURCE": f"git+{ROOT.as_uri()}@{commit}",
+        "CILKIT_STATIC": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": "",
+    }
+    setup = source(cells(NOTEBOOKS[1], "code", "setup")[0])
+    subprocess.run([stranger, "-c", setup], env=environment, cwd=tmp_path, check=True, timeout=300)
+    words = "-m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -q -n 2"
+    done = subprocess.run(
+        [stranger, *words.split(), "--dist", "loadscope", "-p", "no:cacheprovider", "."],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=2400,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    where = "import cilkit; print(cilkit.__file__)"
+    found = subprocess.check_output([stranger, "-c", where], env=environment, text=True)
+    assert str(ROOT) not in found, "it was our own checkout that was tested"
+    assert sys.executable != str(stranger)

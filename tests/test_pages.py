@@ -1,0 +1,243 @@
+"""Every page of the built book, in a real browser, with no network: `make book` comes first."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+SITE = Path(__file__).parent.parent / "_build" / "html"
+PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("book/*.html"))
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+WHY_NOT = "no built book: run `make book`" if not PAGES else "no Chromium to look with"
+# The theme's own, on every page of every book that uses it.
+THEMES_OWN = {"label-content-name-mismatch", "region"}
+HEAVIEST = 1_500_000  # bytes of a page, beside what all pages share
+
+pytestmark = pytest.mark.skipif(
+    not (PAGES and BROWSER) and not os.environ.get("CI"), reason=WHY_NOT
+)
+
+
+def test_there_are_pages_and_a_browser_to_look_at_them() -> None:
+    assert PAGES, "run `make book` first"
+    assert BROWSER, "install Chromium"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu"]
+        chromium = playwright.chromium.launch(executable_path=BROWSER, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Any, request: pytest.FixtureRequest) -> Any:
+    """Open a page with no network; whatever goes wrong on it is in `page.trouble`."""
+
+    def open_page(name: str, width: int = 1200, **options: Any) -> Any:
+        size = {"width": width, "height": 900}
+        context = browser.new_context(viewport=size, offline=True, **options)
+        request.addfinalizer(context.close)
+        page = context.new_page()
+        page.trouble = []
+        page.on("pageerror", lambda error: page.trouble.append(f"script: {error}"))
+        page.on("requestfailed", lambda failed: page.trouble.append(f"request: {failed.url}"))
+        page.on("console", lambda m: m.type == "error" and page.trouble.append(m.text))
+        page.goto((SITE / name).as_uri())
+        page.wait_for_function(
+            "!document.querySelector('.math') || document.querySelector('mjx-container')"
+        )
+        page.evaluate("window.MathJax?.startup?.promise.then(() => true)")
+        return page
+
+    return open_page
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_loads_with_no_network_and_no_error(name: str, visit: Any) -> None:
+    assert visit(name).trouble == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_formula_is_set(name: str, visit: Any) -> None:
+    page = visit(name)
+    assert page.locator(".math").count() == page.locator(".math mjx-container").count()
+    assert page.locator("mjx-merror").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_sticks_out_on_a_phone(name: str, scheme: str, visit: Any) -> None:
+    page = visit(name, width=360, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_open_to_everyone(name: str, scheme: str, visit: Any) -> None:
+    import axe_playwright_python
+
+    page = visit(name, color_scheme=scheme)
+    page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text())
+    found = page.evaluate("axe.run()")["violations"]
+    ours = {rule["id"]: [node["html"][:120] for node in rule["nodes"]][:3] for rule in found}
+    assert {rule: nodes for rule, nodes in ours.items() if rule not in THEMES_OWN} == {}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_moving_figures_answer_to_the_keyboard_with_what_the_data_say(
+    name: str, visit: Any
+) -> None:
+    page = visit(name)
+    for figure in page.locator("figure.cil-moving").all():
+        frames = json.loads(figure.locator('script[type="application/json"]').text_content())
+        slider, says = figure.locator("input"), figure.locator("output")
+        slider.focus()
+        page.keyboard.press("Home")
+        assert says.text_content() == "{}: {}".format(*frames[0])
+        page.keyboard.press("ArrowRight")
+        assert says.text_content() == "{}: {}".format(*frames[1])
+        page.keyboard.press("End")
+        assert says.text_content() == "{}: {}".format(*frames[-1])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_moving_figures_answer_to_the_mouse(name: str, visit: Any) -> None:
+    page = visit(name)
+    for figure in page.locator("figure.cil-moving").all():
+        frames = json.loads(figure.locator('script[type="application/json"]').text_content())
+        box = figure.locator("input").bounding_box()
+        figure.locator("input").click(position={"x": 3, "y": box["height"] / 2})
+        assert figure.locator("output").text_content() == "{}: {}".format(*frames[0])
+
+
+def playground(page: Any) -> tuple[Any, list[list[float]]]:
+    """Return the herding playground of a page, and its points."""
+    figure = page.locator("figure.cil-playground").first
+    data = json.loads(figure.locator('script[type="application/json"]').text_content())
+    return figure, data["points"]
+
+
+PLAYGROUND = next((p for p in PAGES if "03_" in p), "")
+
+
+@pytest.mark.parametrize("budget", [1, 5, 12])
+def test_the_playground_chooses_as_the_package_does(budget: int, visit: Any) -> None:
+    import torch
+
+    from cilkit import herd
+
+    figure, points = playground(visit(PLAYGROUND))
+    figure.locator("input").fill(str(budget))
+    chosen = [int(i) for i in figure.get_attribute("data-chosen").split()]
+    assert chosen == herd(torch.tensor(points, dtype=torch.float64), budget).tolist()
+
+
+def test_the_playgrounds_points_move_with_the_mouse(visit: Any) -> None:
+    page = visit(PLAYGROUND)
+    figure, _ = playground(page)
+    figure.scroll_into_view_if_needed()
+    before = figure.locator("output").text_content()
+    box = figure.locator('[data-point="0"]').bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 90, box["y"] + 60)
+    page.mouse.up()
+    assert figure.locator("output").text_content() != before
+    figure.locator(".cil-reset").click()
+    assert figure.locator("output").text_content() == before
+
+
+def test_the_playgrounds_points_move_with_the_keyboard(visit: Any) -> None:
+    page = visit(PLAYGROUND)
+    figure, _ = playground(page)
+    before = figure.locator("output").text_content()
+    figure.locator("svg").focus()
+    page.keyboard.press("PageDown")
+    for _ in range(5):
+        page.keyboard.press("ArrowUp")
+    assert figure.locator("output").text_content() != before
+
+
+def test_play_is_not_offered_to_who_wants_no_motion(visit: Any) -> None:
+    page = visit("book/05_alignment.html", reduced_motion="reduce")
+    assert not page.locator(".cil-play").first.is_visible()
+
+
+def test_the_search_finds_a_term_of_the_glossary(visit: Any) -> None:
+    page = visit("search.html?q=herding")
+    page.locator("ul.search li").first.wait_for()
+    assert "Exemplars and herding" in page.locator("ul.search").text_content()
+
+
+class Links(HTMLParser):
+    """What a page points to, what can be pointed to in it, and what its pictures say."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.hrefs: list[str] = []
+        self.ids: set[str] = set()
+        self.alts: list[str] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.ids |= {values[key] or "" for key in ("id", "name") if key in values}
+        self.hrefs += [values["href"] or ""] if tag == "a" and "href" in values else []
+        self.alts += [values.get("alt") or ""] if tag == "img" else []
+
+
+@cache
+def links(page: Path) -> Links:
+    return Links(page)
+
+
+def leads_somewhere(page: Path, href: str) -> bool:
+    parts = urlsplit(href)
+    if parts.scheme or href in ("", "#"):
+        return True
+    target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+    if not target.exists():
+        return False
+    anchor = unquote(parts.fragment)
+    return not anchor or target.suffix != ".html" or anchor in links(target).ids
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_inside_the_book_lead_somewhere(name: str) -> None:
+    page = SITE / name
+    assert [href for href in links(page).hrefs if not leads_somewhere(page, href)] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_picture_is_described(name: str) -> None:
+    poor = [
+        alt for alt in links(SITE / name).alts if len(alt) < 4 or re.search(r"\.(png|svg)$", alt)
+    ]
+    assert poor == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_light(name: str) -> None:
+    assert (SITE / name).stat().st_size < HEAVIEST
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_asks_no_other_server_for_anything(name: str) -> None:
+    text = (SITE / name).read_text(encoding="utf-8")
+    asks = re.findall(r'<(?:script|img|iframe|link)[^>]+(?:src|href)="(https?://[^"]+)', text)
+    assert [url for url in asks if 'rel="canonical"' not in url] == []

@@ -1,0 +1,150 @@
+"""What the book shows: moving figures, the playground, sliders, included code, stored results."""
+
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cilkit
+from cilkit import InputError, herd
+from cilkit.metrics import stage_accuracy
+from cilkit.records import stage_records
+from cilkit.teaching import (
+    Frame,
+    Moving,
+    Plot,
+    accuracy_by_gamma,
+    explore,
+    heat,
+    herding_playground,
+    matrix_by_stage,
+    norms_by_epoch,
+    source,
+    stored,
+)
+from cilkit.teaching.plot import ticks
+
+FRAMES = [Frame("one", "says 1", "<circle r='1'/>"), Frame("two", "</script> & more", "<g/>")]
+
+
+def moving(**changes: Any) -> Moving:
+    return Moving(
+        **({"title": "a < b", "describe": "d", "slider": "s", "frames": FRAMES} | changes)
+    )
+
+
+def data_of(html: str) -> list[list[str]]:
+    found = re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
+    assert found is not None
+    frames: list[list[str]] = json.loads(found[1])
+    return frames
+
+
+def test_the_page_holds_every_frame_as_it_was_given() -> None:
+    assert data_of(moving()._repr_html_()) == [[f.at, f.says, f.marks] for f in FRAMES]
+
+
+def test_what_a_frame_says_cannot_end_the_script() -> None:
+    assert moving()._repr_html_().count("</script>") == 2
+
+
+def test_the_picture_at_the_start_is_drawn_without_the_script() -> None:
+    before_scripts = moving(start=0)._repr_html_().split("<script")[0]
+    assert "<circle r='1'/>" in before_scripts
+    assert "one: says 1" in before_scripts
+
+
+def test_titles_are_escaped() -> None:
+    assert "<figcaption>a &lt; b</figcaption>" in moving()._repr_html_()
+
+
+def test_a_figure_is_the_same_each_time_it_is_drawn() -> None:
+    assert moving()._repr_html_() == moving()._repr_html_()
+
+
+def test_a_figure_reads_as_text_in_a_terminal() -> None:
+    assert repr(moving()).splitlines() == ["a < b", "one: says 1", "two: </script> & more"]
+
+
+def test_a_plot_puts_its_corners_inside_its_margins() -> None:
+    plot = Plot((0, 10), (0, 100))
+    assert plot.at(0, 0) == (plot.left, plot.height - plot.bottom)
+    assert plot.at(10, 100) == (plot.width - plot.right, plot.top)
+
+
+def test_a_bar_is_as_high_as_its_value() -> None:
+    plot = Plot((-1, 1), (0, 100))
+    [path] = re.findall(r'd="M(\S+) (\S+)V(\S+)H(\S+)V', plot.bars([50], ["old"]))
+    foot, head = float(path[1]), float(path[2])
+    assert foot - head == pytest.approx((plot.height - plot.top - plot.bottom) / 2)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 100), (0.3, 1.3), (-2, 7), (0, 0.02)])
+def test_ticks_are_few_and_inside(low: float, high: float) -> None:
+    assert 3 <= len(ticks(low, high)) <= 9
+    assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks(low, high))
+
+
+def test_an_empty_cell_of_a_heat_table_shows_no_number() -> None:
+    drawn = heat([[50.0, np.nan]], ["row"], ["a", "b"])
+    assert "50.0" in drawn
+    assert "nan" not in drawn
+
+
+def test_norms_by_epoch_shows_each_epoch_and_each_end_of_a_stage() -> None:
+    records = stored("digits")["wa"][0]
+    moments = [r for r in records if r.kind in ("epoch", "stage")]
+    figure = norms_by_epoch(records)
+    assert len(figure.frames) == len(moments)
+    assert f"γ = {moments[-1].facts['gamma']:.2f}" in figure.frames[-1].says  # type: ignore[union-attr]
+
+
+def test_the_matrix_says_the_accuracy_of_each_stage() -> None:
+    records = stored("digits")["replay"][1]
+    said = [frame.says for frame in matrix_by_stage(records).frames]
+    for words, stage in zip(said, stage_records(records), strict=True):
+        assert f"{stage_accuracy(stage):.1f} %" in words
+
+
+def test_accuracy_by_gamma_says_what_the_function_returns() -> None:
+    figure = accuracy_by_gamma(lambda g: (100 * g, 50.0, 75.0), [0.25, 0.5], 0.5)
+    assert figure.frames[0].says == "old 25.0 %, new 50.0 %, all 75.0 %"
+
+
+POINTS = np.random.default_rng(0).random((15, 2))
+
+
+@pytest.mark.parametrize("budget", [1, 4, 15])
+def test_the_playgrounds_distance_is_that_of_the_herd(budget: int) -> None:
+    import torch
+
+    rounded = POINTS.round(3)
+    chosen = herd(torch.from_numpy(rounded), budget)
+    far = np.linalg.norm(rounded[chosen.numpy()].mean(0) - rounded.mean(0))
+    assert f"is {far:.3f} from the mean" in herding_playground(POINTS, budget).says()
+
+
+def test_source_shows_the_code_itself_and_where_it_is() -> None:
+    shown = source(herd)
+    assert repr(shown) == inspect.getsource(herd).rstrip()
+    path, first, last = re.findall(r"main/(\S+)#L(\d+)-L(\d+)", shown._repr_markdown_())[0]
+    lines = (Path(cilkit.__file__).parents[1] / path).read_text(encoding="utf-8").splitlines()
+    assert "\n".join(lines[int(first) - 1 : int(last)]) == repr(shown)
+
+
+def test_without_a_kernel_a_slider_is_drawn_at_its_first_value() -> None:
+    assert explore(
+        lambda budget, rate: (budget, rate), budget=(1, 9, 1, 3), rate=(0, 1, 0.1, 0.5)
+    ) == (
+        3,
+        0.5,
+    )
+
+
+def test_an_unknown_stored_result_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="digits"):
+        stored("nothing")
