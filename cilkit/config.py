@@ -30,7 +30,7 @@ class Config:
     method: str = "wa"  # finetune, lwf, replay, replay-kd, wa or joint
     seed: int = 0  # weights, order of the images, augmentation
 
-    dataset: str = "digits"  # digits or cifar100
+    dataset: str = "digits"  # digits, glyphs, cifar100, imagenet100, imagenet1000, folder or npz
     data_path: Path = Path("data")  # the folder that holds the data set's files
     split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
     class_list: Literal["first", "seed-1993"] = "first"  # which 100 of ImageNet's classes
@@ -42,7 +42,8 @@ class Config:
     increment: int = 2  # classes of each further stage
     # the order in which classes come: natural, a seed (1993 is the field's), or a list
     class_order: Literal["natural"] | int | tuple[int, ...] = "natural"
-    augment: str = "crop"  # none, crop, crop-flip, paper (crop, flip, brightness) or timm
+    # none, crop, crop-flip, paper (crop, flip, brightness), randaugment (on batches), or timm
+    augment: str = "crop"
     padding: int = 1  # random crops may shift an image by so many pixels
     auto_augment: str = "rand-m9-mstd0.5-mmax9-inc1"  # timm's policy, where augment is timm
     color_jitter: float = 0.0  # timm's, where augment is timm and auto_augment is empty

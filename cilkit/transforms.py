@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cilkit.config import Config
 from cilkit.data import DataSet
+from cilkit.randaugment import randaugment
 
 
 def random_crop(images: Tensor, config: Config) -> Tensor:
@@ -45,6 +46,7 @@ BATCHED: dict[str, tuple[Callable[[Tensor, Config], Tensor], ...]] = {
     "crop": (random_crop,),
     "crop-flip": (random_crop, random_flip),
     "paper": (random_crop, random_flip, random_brightness),
+    "randaugment": (random_crop, random_flip, randaugment),
 }
 AUGMENTATIONS = (*BATCHED, "timm")
 
