@@ -37,8 +37,8 @@ def herd(features: Tensor, m: int) -> Tensor:
     """Choose `m` rows, one by one, so that their mean stays closest to the mean of all.
 
     Features (N, D) -> indices (min(m, N),), best first, without repeats: iCaRL, Algorithm 4.
-    The distance ||mean - (total + f) / k|| is smallest where |f|^2 / 2 - f . (k mean - total) is:
-    one matrix-vector product for each choice. Chapter 3.
+    The distance `||mean - (total + f) / k||` is smallest where `|f|^2 / 2 - f . (k mean - total)`
+    is: one matrix-vector product for each choice. Chapter 3.
     """
     features = features.double()
     half_squares, mean = features.square().sum(1) / 2, features.mean(0)

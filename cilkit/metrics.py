@@ -29,7 +29,7 @@ def calibration_error(predictions: Predictions, bins: int = 15) -> float:
     """Return the expected calibration error: how far confidence is from accuracy, on average.
 
     Guo et al., "On calibration of modern neural networks", ICML 2017, Eq. 3: over bins of equal
-    width, sum_b |B_b| / N * |accuracy(B_b) - confidence(B_b)|.
+    width, `sum_b |B_b| / N * |accuracy(B_b) - confidence(B_b)|`.
     """
     from torchmetrics.functional.classification import binary_calibration_error
 
