@@ -1,4 +1,4 @@
-"""The command line: `cilkit run`, `cilkit compare`, `cilkit plot`.
+"""The command line: `cilkit run`, `cilkit compare`, `cilkit plot`, `cilkit data`.
 
 `python -m cilkit` is the same, and so is `torchrun ... -m cilkit`. Settings are `Config`'s fields;
 a preset gives them values, options change them.
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import tyro
@@ -103,6 +103,34 @@ class Plot:
         draw(self.folders, self.out)
 
 
+@dataclass
+class Data:
+    """Prepare a data set, look at every image, and say in a table what there is."""
+
+    name: Positional[str]  # digits, glyphs, cifar100, imagenet100, imagenet1000, folder or npz
+    data_path: Path = Config.data_path  # the folder that holds the data set's files
+    download: bool = False  # fetch the data set when data_path lacks it
+    split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
+    class_list: Literal["first", "seed-1993"] = "first"  # which 100 of ImageNet's classes
+    image_size: int = Config.image_size  # pixels of a side, of images that are read from files
+    out: Path | None = None  # the folder for a contact sheet; by default runs/data-NAME
+
+    def __call__(self) -> None:
+        """Survey, and print."""
+        from cilkit.survey import survey, table
+
+        if is_main():
+            config = Config(
+                dataset=self.name,
+                data_path=self.data_path,
+                download=self.download,
+                split_file=self.split_file,
+                class_list=self.class_list,
+                image_size=self.image_size,
+            )
+            print(table(survey(config, self.out or Path("runs") / f"data-{self.name}")))
+
+
 def draw(folders: Sequence[Path], out: Path | None) -> None:
     """Draw all figures in the main process, and say where they are."""
     if is_main():
@@ -110,6 +138,9 @@ def draw(folders: Sequence[Path], out: Path | None) -> None:
 
         for path in plot(folders, out):
             print(f"drew {path}")
+
+
+Command = Run | Compare | Plot | Data
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -155,7 +186,7 @@ def explain(error: Exception) -> str:
     return ""
 
 
-def parse(words: list[str]) -> Run | Compare | Plot:
+def parse(words: list[str]) -> Command:
     """Return the command, with the preset's settings where no option changes them."""
     preset = preset_in(words)
     config: Any = lookup("preset", preset, PRESETS)
@@ -165,8 +196,9 @@ def parse(words: list[str]) -> Run | Compare | Plot:
         Annotated[Run, subcommand("run", default=run)]
         | Annotated[Compare, subcommand("compare", default=compare)]
         | Annotated[Plot, subcommand("plot")]
+        | Annotated[Data, subcommand("data")]
     )
-    command: Run | Compare | Plot = tyro.cli(
+    command: Command = tyro.cli(
         commands,
         prog="cilkit",
         args=words,

@@ -23,6 +23,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator
 from numpy.typing import ArrayLike
 
+from cilkit.data import DataSet
 from cilkit.metrics import Matrix, accuracy_matrix, stage_accuracy
 from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, epoch_records, stage_records
 
@@ -157,6 +158,27 @@ def live_figure(records: Sequence[Record]) -> Figure:
     if run and stage_records(records):  # room for the stages to come
         accuracy.set_xlim(right=len(run.class_names))
     draw_losses(losses, records)
+    return figure
+
+
+def contact_sheet(dataset: DataSet, *, title: str | None = None) -> Figure:
+    """Draw up to a hundred training images: ten of each class, or one of each, by their names."""
+    n = len(dataset.class_names)
+    each = max(1, min(10, 100 // n))
+    shown = np.unique(np.linspace(0, n - 1, min(n, 100)).round().astype(int))
+    tiles = [(label, i) for label in shown.tolist() for i in range(each)]
+    figure = Picture((10.0, 0.2 + 1.15 * -(-len(tiles) // 10)), dpi=100, layout="constrained")
+    axes = figure.subplots(-(-len(tiles) // 10), 10, squeeze=False).flatten()
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, (label, i) in zip(axes, tiles, strict=False):
+        positions = (dataset.train.labels == label).nonzero().flatten()
+        if i < len(positions):
+            image = dataset.train.take(positions[i : i + 1]).images()[0].permute(1, 2, 0).numpy()
+            ax.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
+            ax.set_title(short(dataset.class_names[label]), fontsize=7, pad=2, parse_math=False)
+    if title:
+        figure.suptitle(title, parse_math=False)
     return figure
 
 
@@ -330,11 +352,15 @@ def add_legend(figure: Figure, more: Mapping[str, Artist]) -> None:
 def name_classes(axis: Axis, names: Sequence[str]) -> None:
     """Write the classes' names along an axis, if there is room for them."""
     if 0 < len(names) <= MANY:
-        short = [name if len(name) <= 12 else f"{name[:11]}…" for name in names]
-        axis.set_ticks(range(len(names)), short, parse_math=False)
+        axis.set_ticks(range(len(names)), [short(name) for name in names], parse_math=False)
         upright = isinstance(axis, XAxis) and height_of(names) > 0
         size = 9 if len(names) <= MANY // 2 else 7
         axis.set_tick_params(labelrotation=90 if upright else 0, labelsize=size)
+
+
+def short(name: str) -> str:
+    """Return a name, cut off where it would take too much room."""
+    return name if len(name) <= 12 else f"{name[:11]}…"
 
 
 def height_of(names: Sequence[str]) -> float:

@@ -1,0 +1,104 @@
+"""What a data set holds, before anything is trained on it: `cilkit data`. Chapter 8."""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cilkit.checks import find_damage
+from cilkit.config import Config
+from cilkit.data import DataSet, Samples
+from cilkit.datasets import build_dataset
+from cilkit.errors import InputError
+from cilkit.figures import contact_sheet
+from cilkit.files import Files
+from cilkit.fingerprint import fingerprint
+
+# Images to learn from and to test with, as published; None: it depends on the list of classes.
+PUBLISHED: dict[str, tuple[int | None, int]] = {
+    "cifar100": (50_000, 10_000),
+    "imagenet100": (None, 5_000),
+    "imagenet1000": (1_281_167, 50_000),
+}
+LOOKED_AT = 1000  # files whose size in pixels is read
+Row = tuple[str, str]
+
+
+def survey(config: Config, out: Path) -> list[Row]:
+    """Prepare a data set, look at every image, draw a sheet of some; return what there is to say.
+
+    Raises `InputError` if a file cannot be used; it names each of them.
+    """
+    dataset = build_dataset(config)
+    damage = [*find_damage(dataset.train, True).values(), *find_damage(dataset.test, True).values()]
+    if damage:
+        count = len(dataset.train) + len(dataset.test)
+        raise InputError("; ".join([f"{len(damage)} of {count} files cannot be used", *damage]))
+    out.mkdir(parents=True, exist_ok=True)
+    sheet = out / "contact-sheet.png"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # the font lacks it; the image is there
+        contact_sheet(dataset).savefig(sheet)
+    return [*facts(dataset), ("contact sheet", str(sheet))]
+
+
+def facts(dataset: DataSet) -> list[Row]:
+    """Return names and values of what a data set holds."""
+    names, shape = dataset.class_names, dataset.train.store.shape
+    published = PUBLISHED.get(dataset.name, (None, None))
+    parts = zip(("training", "test"), (dataset.train, dataset.test), published, strict=True)
+    return [
+        ("data set", dataset.name),
+        ("classes", f"{len(names)}: {', '.join(names[:4])}{', …' if len(names) > 4 else ''}"),
+        *((f"{part} images", counted(samples, known)) for part, samples, known in parts),
+        ("images as read", " × ".join(map(str, shape[1:])) + " (colours, height, width)"),
+        *sizes(dataset.train),
+        ("mean", ", ".join(f"{value:.4f}" for value in dataset.mean)),
+        ("deviation", ", ".join(f"{value:.4f}" for value in dataset.std)),
+        ("checksum", f"{checksum(dataset.train)} training, {checksum(dataset.test)} test"),
+    ]
+
+
+def counted(samples: Samples, published: int | None) -> str:
+    """Return how many images there are, of each class too, and how many there should be."""
+    of_class = samples.labels.bincount()
+    low, high = int(of_class.min()), int(of_class.max())
+    text = f"{len(samples):,}, {low if low == high else f'{low} to {high}'} of each class"
+    if published is None:
+        return text
+    right = len(samples) == published
+    return f"{text} ({'as published' if right else f'{published:,} are published'})"
+
+
+def sizes(samples: Samples) -> list[Row]:
+    """Return the range of the sizes that files have, of a sample; nothing, where there are none."""
+    if not isinstance(samples.store, Files):
+        return []
+    chance = torch.Generator().manual_seed(0)
+    some = torch.randperm(len(samples), generator=chance)[:LOOKED_AT].tolist()
+    sides = np.array([samples.picture(position).size for position in some])
+    text = " to ".join(" × ".join(map(str, edge)) for edge in (sides.min(0), sides.max(0)))
+    return [(f"sizes of {len(some)} files", f"{text} (width, height)")]
+
+
+def checksum(samples: Samples) -> str:
+    """Return a short text for labels and pixels, or for the files' paths and numbers of bytes."""
+    return fingerprint(content(samples) | {"labels": samples.labels})[:16]
+
+
+def content(samples: Samples) -> dict[str, Tensor]:
+    """Return the pixels, or the files' paths and numbers of bytes."""
+    if not isinstance(samples.store, Files):
+        return {"images": samples.images()}
+    files = samples.store.take(samples.rows)
+    lengths = [os.path.getsize(files.path(row)) for row in range(len(files))]
+    return {"paths": files.paths, "bytes": torch.tensor(lengths)}
+
+
+def table(rows: list[Row]) -> str:
+    """Return the rows as lines of text, values below each other."""
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

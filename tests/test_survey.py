@@ -1,0 +1,103 @@
+"""`cilkit data`: the table of what there is, the contact sheet, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn import draw, grow
+from PIL import Image
+
+from cilkit import Config, DataSet
+from cilkit.cli import main
+from cilkit.datasets import build_dataset
+from cilkit.figures import contact_sheet
+from cilkit.survey import checksum, counted, facts
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return grow(tmp_path / "my photos", ("猫", "dog"), {"train": 3, "val": 2})
+
+
+def table_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    assert main(["data", *words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return {name: value for name, _, value in (line.partition("  ") for line in lines)}
+
+
+def test_the_table_says_what_a_folder_holds(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["folder", "--data-path", str(tree), "--image-size", "32", "--out", str(tmp_path)]
+    table = {name: value.strip() for name, value in table_of(words, capsys).items()}
+    assert table["classes"] == "2: dog, 猫"
+    assert table["training images"] == "6, 3 of each class"
+    assert table["test images"] == "4, 2 of each class"
+    assert table["images as read"].startswith("3 × 32 × 32")
+    assert table["sizes of 6 files"].startswith("40 × 30 to 54 × 41")
+    with Image.open(tmp_path / "contact-sheet.png") as sheet:
+        assert sheet.size[0] == 1000
+
+
+def test_every_file_that_cannot_be_used_is_named(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = [tree / "train" / "dog" / "train1.jpg", tree / "val" / "猫" / "val0.jpg"]
+    for path in bad:
+        path.write_bytes(b"")
+    assert main(["data", "folder", "--data-path", str(tree), "--out", str(tmp_path / "no")]) == 2
+    sentence = capsys.readouterr().err
+    assert "2 of 10 files cannot be used" in sentence
+    assert all(str(path) in sentence for path in bad)
+    assert not (tmp_path / "no").exists()
+
+
+def test_an_unknown_data_set_is_refused_with_the_known_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["data", "imagenet"]) == 2
+    assert "unknown data set 'imagenet'; known: digits, cifar100" in capsys.readouterr().err
+
+
+def test_a_count_is_compared_with_the_published_one() -> None:
+    samples = build_dataset(Config(dataset="digits")).train
+    assert counted(samples, 1347).endswith("(as published)")
+    assert counted(samples, 1348).endswith("(1,348 are published)")
+    assert counted(samples, None) == "1,347, 131 to 137 of each class"
+
+
+def test_a_checksum_changes_with_a_pixel_a_label_and_a_path(tree: Path) -> None:
+    images, labels = np.zeros((4, 8, 8), np.uint8), [0, 1, 0, 1]
+    other = images.copy()
+    other[3, 7, 7] = 1
+    arrays = [(images, labels), (images, labels[::-1]), (other, labels)]
+    found = [checksum(DataSet.of(*one, *one).train) for one in arrays]
+    config = Config(dataset="folder", data_path=tree, image_size=16)
+    found.append(checksum(build_dataset(config).train))
+    (tree / "train" / "dog" / "train0.jpg").rename(tree / "train" / "dog" / "trainA.jpg")
+    found.append(checksum(build_dataset(config).train))
+    draw(tree / "train" / "dog" / "trainA.jpg", 0, 7, (90, 90))
+    found.append(checksum(build_dataset(config).train))
+    assert len(set(found)) == 6
+
+
+def test_the_statistics_of_a_folder_are_those_of_its_images(tree: Path) -> None:
+    """All six, since the sample is larger; as they are read."""
+    dataset = build_dataset(Config(dataset="folder", data_path=tree, image_size=16))
+    pixels = dataset.train.images().numpy() / 255
+    assert dataset.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist(), abs=1e-9)
+    assert dataset.std == pytest.approx(pixels.std((0, 2, 3)).tolist(), abs=1e-9)
+
+
+@pytest.mark.parametrize(("classes", "tiles"), [(2, 20), (30, 90), (100, 100), (250, 100)])
+def test_a_contact_sheet_shows_up_to_a_hundred_images(classes: int, tiles: int) -> None:
+    labels = list(range(classes)) * 12
+    images = np.zeros((len(labels), 4, 4), np.uint8)
+    dataset = DataSet.of(images, labels, images, labels)
+    figure = contact_sheet(dataset)
+    assert sum(bool(ax.images) for ax in figure.axes) == tiles
+
+
+def test_facts_need_no_files() -> None:
+    names = [name for name, _ in facts(build_dataset(Config(dataset="digits")))]
+    assert names[:2] == ["data set", "classes"] and "checksum" in names
