@@ -41,7 +41,7 @@ def test_help_lists_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["--dataset", "digit"], "unknown data set 'digit'; known: digits, cifar100, "),
         (["--backbone", "resnet21"], "unknown backbone 'resnet21'; known: resnet8, resnet20"),
-        (["--preset", "cifar"], "unknown preset 'cifar'; known: digits, cifar100-b50-10"),
+        (["--preset", "cifar"], "unknown preset 'cifar'; known: digits, glyphs-b50-10, "),
         (["--augment", "crops"], "unknown augmentation 'crops'; known: none, crop, crop-flip"),
         (["--increment", "3"], "base 0 and increment 3 do not fit the 10 classes of digits"),
         (["--base", "11"], "base 11 and increment 2 do not fit the 10 classes of digits"),
