@@ -28,8 +28,8 @@ DIGITS = Config(
     threads=1,  # images of 8x8 leave nothing to share among threads
 )
 
-# CIFAR-100's protocol without a download. As for the digits, few exemplars and a strong weight decay
-# make in minutes the picture that long runs make; distillation is added and keeps T^2.
+# CIFAR-100's protocol without a download. As for the digits, few exemplars and a strong weight
+# decay make in minutes the picture that long runs make; distillation is added and keeps T^2.
 GLYPHS = Config(
     dataset="glyphs",
     base=50,
