@@ -49,7 +49,7 @@ class Config:
     color_jitter: float = 0.0  # timm's, where augment is timm and auto_augment is empty
     random_erasing: float = 0.0  # timm's probability of erasing, where augment is timm
 
-    backbone: str = "resnet8"  # resnet8, 20, 32, 44, 56, 110, or any name that timm knows
+    backbone: str = "resnet8"  # resnet8, 20, ... 110, resnet8-stride2, or any name of timm
     head_bias: bool = False  # give the classifier a bias
 
     budget: int = 2000  # exemplars kept
