@@ -268,7 +268,13 @@ def seed_for(*parts: int) -> int:
 
 def seed_all(*parts: int) -> None:
     """Seed Python, NumPy and torch; all three, since timm's augmentation draws from each."""
+    seed_cpu(*parts)
+    torch.manual_seed(seed_for(*parts))  # GPUs too
+
+
+def seed_cpu(*parts: int) -> None:
+    """Seed the same, but for GPUs, on which torch spends a millisecond: too much for each image."""
     seed = seed_for(*parts)
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples
-from cilkit.distributed import rank, seed_all, seed_for, world_size
+from cilkit.distributed import rank, seed_all, seed_cpu, seed_for, world_size
 from cilkit.errors import InputError
 from cilkit.transforms import BATCHED, timm_transform
 from cilkit.workers import in_workers, results
@@ -97,7 +97,7 @@ class OneByOne(Dataset[Tensor]):
         The draw depends on neither the process nor the worker that happens to make it.
         """
         position, epoch_seed = key
-        seed_all(epoch_seed, position)
+        seed_cpu(epoch_seed, position)
         return self.transform(self.samples.picture(position))
 
 
