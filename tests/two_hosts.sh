@@ -3,18 +3,26 @@
 #
 # The machines are two network namespaces of this one: each has a network of its own, with nothing
 # in it but one end of a virtual cable. They share no folder either: each has its own for results.
-# Needs root and `ip` (Debian's package iproute2); takes three to five minutes.
+# Needs root and `ip` (Debian's package iproute2); takes three to eight minutes.
 #
-#     sudo tests/two_hosts.sh
+#     sudo tests/two_hosts.sh                  # cut for 25 seconds: torchrun goes on by itself
+#     sudo CUT=90 tests/two_hosts.sh           # cut for longer: both commands are started again
+#     sudo CUT=90 WAIT=300 tests/two_hosts.sh  # torchrun, told to wait longer, goes on by itself
 #
-# EPOCHS, TIMEOUT, CUT and BIN may be set in the environment.
+# What brings a run back depends on the length of the cut. Within WAIT seconds the two torchruns
+# start both processes again, from the last checkpoint, with no hand. After that they give up: start
+# the same command again on both hosts, with --resume. On one of them alone is not enough, see
+# TORCH_DISABLE_SHARE_RDZV_TCP_STORE below. Either way the records are those of a run without a cut.
+#
+# EPOCHS, TIMEOUT, CUT, WAIT and BIN may be set in the environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 BIN=${BIN:-$PWD/.venv/bin}
 EPOCHS=${EPOCHS:-4}    # of each of the five stages
-TIMEOUT=${TIMEOUT:-15} # seconds until a process gives the other one up
+TIMEOUT=${TIMEOUT:-15} # seconds until a process gives the other one up; more on a crowded machine
 CUT=${CUT:-25}         # seconds without the line: more than TIMEOUT, or nobody would give up
+WAIT=${WAIT:-60}       # seconds until a torchrun gives the other one up; 60 unless it is told
 CUT_AFTER=10           # records: the run is at the end of its second stage then
 PATIENCE=600           # seconds after which a run that does not end counts as hanging
 
@@ -96,7 +104,7 @@ on_host() {
         GLOO_SOCKET_IFNAME="${CABLE[host]}" TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 LOGLEVEL=INFO \
         "$BIN/torchrun" --nnodes 2 --nproc-per-node 1 --max-restarts 3 \
         --rdzv-backend c10d --rdzv-endpoint "${ADDRESS[1]}:$PORT" --rdzv-id cilkit \
-        --rdzv-conf "is_host=$((host == 1))" --local-addr "${ADDRESS[host]}" \
+        --rdzv-conf "is_host=$((host == 1)),read_timeout=$WAIT" --local-addr "${ADDRESS[host]}" \
         "${RUN[@]}" --out "$out" "$@" >>"$out.log" 2>&1 &
     AGENT[host]=$!
 }
@@ -190,7 +198,7 @@ sleep "$CUT"
 ip -n "${SPACE[2]}" link set "${CABLE[2]}" up
 if both_end; then
     how="torchrun started both processes again"
-else # after a minute without the line, host 2's torchrun gives up, and ends that of host 1
+else # after WAIT seconds without the line, host 2's torchrun gives up, and ends that of host 1
     how="both torchruns gave up, so both commands were started again with --resume"
     on_both cut --resume
     both_end || fail "the run does not go on after the cut"
