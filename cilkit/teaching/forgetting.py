@@ -1,0 +1,103 @@
+"""Moving figures of forgetting: how fast it goes, and what old classes are taken for."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cilkit.metrics import accuracy
+from cilkit.records import Record, run_record, stage_records
+from cilkit.teaching.moving import Frame, Moving
+from cilkit.teaching.plot import Plot, heat
+
+Confusion = Sequence[Sequence[int]]
+
+
+def taken_for(records: Sequence[Record], title: str = "") -> Moving:
+    """Show what each class's test images are taken for after each stage: a frame for a class."""
+    names, stages = run_record(records).class_names, stage_records(records)
+    rows = [f"after stage {stage.stage + 1}" for stage in stages]
+    frames = []
+    for label, name in enumerate(names):
+        shares = np.full((len(stages), len(names)), np.nan)
+        for row, stage in zip(shares, stages, strict=True):
+            if label < stage.n_seen:
+                counts = np.asarray(stage.after.confusion[label])
+                row[: stage.n_seen] = 100 * counts / counts.sum()
+        most = names[int(np.argmax(shares[-1]))]
+        says = f"at the end, {shares[-1].max():.0f} % are taken for {most}"
+        frames.append(Frame(f"images of {name}", says, heat(shares, rows, names, cell=(52, 36))))
+    return Moving(
+        title or "What are the images of one class taken for? Percent, stage after stage",
+        "A table with a row for each stage and a column for each class that an image may be taken "
+        "for. Each step of the slider shows the images of another class.",
+        "class",
+        frames,
+        width=116 + 52 * len(names),
+        height=50 + 36 * len(rows),
+    )
+
+
+def bars_by_step(
+    steps: Sequence[str], confusions: Sequence[Confusion], n_old: int, title: str, slider: str
+) -> Moving:
+    """Show the accuracy on each class at each of some steps: old classes blue, new ones orange.
+
+    `steps` names them; `confusions` holds a (classes, classes) matrix for each.
+    """
+    n, old, new = len(confusions[0]), slice(0, n_old), slice(n_old, None)
+    plot = Plot((-0.6, n - 0.4), (0, 100), "class", "accuracy (%)", height=260)
+    colors = ["old"] * n_old + ["new"] * (n - n_old)
+    frames = [
+        Frame(
+            step,
+            f"old classes {accuracy(matrix, old):.1f} %, new {accuracy(matrix, new):.1f} %",
+            plot.bars([accuracy(matrix, slice(c, c + 1)) for c in range(n)], colors),
+        )
+        for step, matrix in zip(steps, confusions, strict=True)
+    ]
+    return Moving(
+        title,
+        "A bar for each class: the share of its test images that are recognised, old classes in "
+        f"blue, new ones in orange. The slider moves through: {slider}.",
+        slider,
+        frames,
+        plot.axes({float(c): str(c) for c in range(n)}),
+        height=260,
+        start=len(frames) // 2,
+    )
+
+
+def old_against_new(
+    rates: ArrayLike, confusions: Sequence[Confusion], n_old: int, title: str
+) -> Moving:
+    """Show accuracy on old, new and all classes over learning rates, on a logarithmic axis."""
+    values = np.array(
+        [
+            [accuracy(matrix, part) for part in (slice(0, n_old), slice(n_old, None), slice(None))]
+            for matrix in confusions
+        ]
+    )
+    x = np.log10(np.asarray(rates, dtype=np.float64))
+    ticks = {float(at): f"{10**at:g}" for at in x}
+    plot = Plot((x[0] - 0.1, x[-1] + 0.1), (0, 100), "learning rate", "accuracy (%)", height=280)
+    names = ("old", "new", "")
+    lines = "".join(plot.line(x, values[:, i], name) for i, name in enumerate(names))
+    frames = [
+        Frame(
+            f"learning rate {ticks[float(at)]}",
+            "old {:.1f} %, new {:.1f} %, all {:.1f} %".format(*row),
+            "".join(plot.dots([at], [y], name, 6) for y, name in zip(row, names, strict=True)),
+        )
+        for at, row in zip(x, values, strict=True)
+    ]
+    return Moving(
+        title,
+        "Three curves over the learning rate: accuracy on old classes (blue) falls, on new ones "
+        "(orange) it rises, and on all of them it lies in between.",
+        "learning rate",
+        frames,
+        plot.axes(ticks) + lines,
+        height=280,
+        start=len(frames) // 2,
+    )

@@ -1,0 +1,50 @@
+"""The figures of forgetting show the numbers of their matrices."""
+
+import re
+
+import pytest
+
+from cilkit.metrics import accuracy_matrix
+from cilkit.records import read_records
+from cilkit.teaching.forgetting import bars_by_step, old_against_new, taken_for
+from cilkit.teaching.stored import RESULTS
+
+ALL_RIGHT = [[4, 0], [0, 4]]
+ALL_NEW = [[0, 4], [0, 4]]
+HALF = [[2, 2], [1, 3]]
+
+
+@pytest.fixture(scope="module")
+def records():
+    return read_records(RESULTS / "digits" / "finetune-seed0")
+
+
+def test_each_row_of_the_table_is_all_images_of_the_class(records):
+    for label, frame in enumerate(taken_for(records).frames):
+        shares = [float(x) for x in re.findall(r">(\d+\.\d)</text>", frame.marks)]
+        stages_seen = 5 - label // 2
+        assert sum(shares) == pytest.approx(100 * stages_seen, abs=0.5)
+
+
+def test_the_share_taken_for_itself_is_the_accuracy(records):
+    [frame, *_] = taken_for(records).frames
+    first = float(re.findall(r">(\d+\.\d)</text>", frame.marks)[0])
+    assert first == accuracy_matrix(records)[0, 0] == 100
+
+
+def test_a_step_says_the_accuracy_on_old_and_on_new_classes():
+    figure = bars_by_step(["before", "after"], [ALL_RIGHT, ALL_NEW], 1, "title", "step")
+    says = [frame.says for frame in figure.frames]
+    assert says == ["old classes 100.0 %, new 100.0 %", "old classes 0.0 %, new 100.0 %"]
+
+
+def test_old_and_new_classes_have_their_colours():
+    figure = bars_by_step(["before"], [ALL_RIGHT], 1, "title", "step")
+    assert re.findall(r'class="(\w+)"', figure.frames[0].marks) == ["old", "new"]
+
+
+def test_a_learning_rate_ten_times_as_high_is_one_step_to_the_right():
+    figure = old_against_new([0.001, 0.01, 0.1], [ALL_RIGHT, HALF, ALL_NEW], 1, "title")
+    across = [float(re.findall(r'cx="([\d.]+)"', f.marks)[0]) for f in figure.frames]
+    assert across[2] - across[1] == pytest.approx(across[1] - across[0], abs=0.2)
+    assert figure.frames[1].says == "old 50.0 %, new 75.0 %, all 62.5 %"
