@@ -25,7 +25,7 @@ from drawn import grow
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from trouble import cilkit, finish, start
+from trouble import PATIENCE, cilkit, finish, start
 
 from cilkit import METHODS, Config, Learner, build_scenario, learn, read_records, run
 from cilkit.checkpoint import NEWEST, PREVIOUS, find, load
@@ -210,19 +210,18 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
     assert kill.compare(out, alone[1]) == ""
 
 
-def wait_for_records(out: Path, number: int) -> None:
-    """Wait until a run has come so far."""
-    records = out / "records.jsonl"
-    while not records.exists() or len(records.read_text().splitlines()) < number:
+def wait_for_records(program: "subprocess.Popen[str]", out: Path, number: int) -> None:
+    """Wait until a run has come so far, or has ended."""
+    while program.poll() is None and kill.records_in(out) < number:
         sleep(0.02)
 
 
 def test_a_program_stops_when_somebody_else_asks_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cilkit", *QUICK, "--epochs", "200", "--out", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
-        wait_for_records(tmp_path, 2)
+        wait_for_records(program, tmp_path, 2)
         program.terminate()
-        _, said = program.communicate(timeout=30)
+        _, said = program.communicate(timeout=PATIENCE)
     assert (program.returncode, said.count("\n")) == (143, 1)
 
 
@@ -281,10 +280,14 @@ def test_a_run_that_stopped_after_the_last_step_of_an_epoch_goes_on_with_more_pr
 
 
 @contextmanager
-def torchrun(*words: str, trouble: str = "") -> "Iterator[subprocess.Popen[str]]":
-    """Start torchrun with two processes; leave nothing of it behind."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "TROUBLE": trouble}
-    command = [*TORCHRUN, *words]
+def torchrun(out: Path, *words: str, trouble: str = "") -> "Iterator[subprocess.Popen[str]]":
+    """Do the quick run in `out` with torchrun and two processes; leave nothing of it behind."""
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "TROUBLE": trouble,
+        "TMPDIR": str(out.parent),
+    }
+    command = [*TORCHRUN, *words, *QUICK, "--out", str(out)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as program:
         try:
             yield program
@@ -295,24 +298,24 @@ def torchrun(*words: str, trouble: str = "") -> "Iterator[subprocess.Popen[str]]
 def test_torchrun_that_is_asked_to_stop_loses_nothing(
     alone: dict[int, Path], tmp_path: Path
 ) -> None:
-    with torchrun("-m", "cilkit", *QUICK, "--out", str(tmp_path)) as program:
-        wait_for_records(tmp_path, 2)
+    out = tmp_path / "run"
+    with torchrun(out, "-m", "cilkit") as program:
+        wait_for_records(program, out, 2)
         program.terminate()
-        _, said = program.communicate(timeout=60)
+        _, said = program.communicate(timeout=PATIENCE)
     assert "stopped by SIGTERM" in said
-    assert go(tmp_path, "--resume", size=2).statuses == [0, 0]
-    assert kill.compare(tmp_path, alone[2]) == ""
+    assert go(out, "--resume", size=2).statuses == [0, 0]
+    assert kill.compare(out, alone[2]) == ""
 
 
-@pytest.mark.stress  # once in six runs on a crowded machine, torchrun's restart did not meet again
 def test_torchrun_restarts_a_killed_process_and_the_run_ends_by_itself(
     alone: dict[int, Path], tmp_path: Path
 ) -> None:
-    words = ["--max-restarts", "1", TROUBLE, *QUICK, "--out", str(tmp_path)]
-    with torchrun(*words, trouble="SIGKILL 1 13") as program:
-        _, said = program.communicate(timeout=120)
+    out = tmp_path / "run"
+    with torchrun(out, "--max-restarts", "1", TROUBLE, trouble="SIGKILL 1 13") as program:
+        _, said = program.communicate(timeout=PATIENCE)
     assert program.returncode == 0, said
-    assert kill.compare(tmp_path, alone[2]) == ""
+    assert kill.compare(out, alone[2]) == ""
 
 
 # Broken off.
@@ -421,7 +424,7 @@ def test_a_file_of_data_that_is_lost_meanwhile_is_named_and_nothing_else_is_lost
 def test_a_process_that_hangs_is_given_up(tmp_path: Path) -> None:
     words, log = [*QUICK, "--timeout", "5", "--out", str(tmp_path / "run")], tmp_path / "log"
     waits, hangs = start(cilkit, words, "sleep 1 13", size=2, log=log)
-    wait([waits.sentinel], timeout=30)
+    wait([waits.sentinel], timeout=PATIENCE)
     hangs.kill()
     waits.kill()
     waits.join()

@@ -36,6 +36,7 @@ SLOW = [
 ]
 SLOW += ["sklearn.datasets", "sklearn.model_selection", "torchmetrics.classification"]
 WARM.set_forkserver_preload(SLOW)
+PATIENCE = 600  # seconds until what hangs is given up, on however crowded a machine
 
 
 def start(function: Callable[..., None], *arguments: Any, size: int, log: Path) -> list[Process]:
@@ -83,7 +84,7 @@ def begin(
     function(*arguments)
 
 
-def finish(ranks: Sequence[Process], patience: float = 120) -> list[int | None]:
+def finish(ranks: Sequence[Process], patience: float = PATIENCE) -> list[int | None]:
     """Wait for processes, but not for ever; return their exit statuses, a signal's as negative."""
     for process in ranks:
         process.join(patience)
@@ -117,7 +118,7 @@ def cause(trouble: str) -> None:
 def befall(kind: str, learner: Learner, values: dict[str, Tensor]) -> None:
     """Hang, lose a loss, the memory or the way of the others, or get a signal."""
     if kind == "sleep":
-        time.sleep(60)
+        time.sleep(2 * PATIENCE)
     elif kind == "nan":
         values["ce"] = values["ce"] * float("nan")
     elif kind == "memory":
