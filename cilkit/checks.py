@@ -51,7 +51,8 @@ def find_damage(samples: Samples, thorough: bool = False) -> dict[int, str]:
         parts = torch.arange(len(samples)).split(AT_ONCE)
         workers = min(len(os.sched_getaffinity(0)), len(parts) // 8)  # a few images need none
         loader = in_workers(Examiner(samples, thorough), workers, sampler=parts, batch_size=None)
-        for damage in tqdm(loader, "checking files", len(parts), delay=2, leave=False):
+        bar = tqdm(loader, "checking files", len(parts), delay=2, leave=False, disable=None)
+        for damage in bar:
             found |= damage
     return found
 

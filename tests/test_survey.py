@@ -82,7 +82,7 @@ def test_a_checksum_changes_with_a_pixel_a_label_and_a_path(tree: Path) -> None:
 
 
 def test_the_statistics_of_a_folder_are_those_of_its_images(tree: Path) -> None:
-    """All six, since the sample is larger; as they are read."""
+    """Of all six, since a sample would be larger; as they are read."""
     dataset = build_dataset(Config(dataset="folder", data_path=tree, image_size=16))
     pixels = dataset.train.images().numpy() / 255
     assert dataset.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist(), abs=1e-9)
