@@ -1,0 +1,28 @@
+"""The ladder shows the stored runs' numbers, one repair more at each step."""
+
+import json
+
+import pytest
+
+from cilkit.compare import spread
+from cilkit.teaching import stored
+from cilkit.teaching.ladder import RUNGS, ladder
+from cilkit.teaching.stored import RESULTS
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted(RESULTS.iterdir())])
+def test_each_step_says_what_the_stored_summary_says(name: str) -> None:
+    summary = json.loads((RESULTS / name / "summary.json").read_text())
+    if not set(RUNGS) <= set(summary):
+        pytest.skip("no ladder in this experiment")
+    frames = ladder(stored(name), name).frames
+    for method, frame in zip(RUNGS, frames, strict=True):
+        of_method = summary[method]
+        assert f"last {spread(of_method['last'])}, average {spread(of_method['average'])}" in (
+            frame.says
+        )
+
+
+def test_each_step_draws_a_curve_more() -> None:
+    frames = ladder(stored("digits"), "digits").frames
+    assert [frame.marks.count("<polyline") for frame in frames] == [1, 2, 3, 4]

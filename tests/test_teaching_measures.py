@@ -1,0 +1,86 @@
+"""Each metric's weights give the metric; the diagram's bins are those of the calibration error."""
+
+import numpy as np
+import pytest
+import torch
+
+from cilkit import metrics
+from cilkit.teaching.measures import (
+    MEASURES,
+    Reliability,
+    measure_by_measure,
+    reliability_by_temperature,
+)
+
+BY_NAME = {measure.name: measure for measure in MEASURES}
+SIZES = np.array([50.0, 10, 20, 5])
+
+
+def some_matrix(seed: int) -> metrics.Matrix:
+    matrix = np.random.default_rng(seed).uniform(0, 100, (4, 4))
+    matrix[np.triu_indices(4, 1)] = np.nan
+    return matrix
+
+
+def value(name: str, matrix: metrics.Matrix, sizes: np.ndarray = SIZES) -> float:
+    return BY_NAME[name].value(matrix, sizes)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_weights_give_what_the_package_computes(seed: int) -> None:
+    matrix = some_matrix(seed)
+    rows = [np.average(matrix[i, : i + 1], weights=SIZES[: i + 1]) for i in range(4)]
+    assert value("last accuracy", matrix) == pytest.approx(rows[-1])
+    assert value("average incremental accuracy", matrix) == pytest.approx(
+        metrics.average_incremental_accuracy(rows)
+    )
+    assert value("the same without the first stage", matrix) == pytest.approx(
+        metrics.average_incremental_accuracy(rows, with_first=False)
+    )
+    assert value("forgetting (Chaudhry)", matrix) == pytest.approx(metrics.forgetting(matrix))
+    assert value("backward transfer (GEM)", matrix) == pytest.approx(
+        metrics.backward_transfer(matrix)
+    )
+
+
+def test_the_other_definitions_give_what_a_hand_computes() -> None:
+    nan = np.nan
+    matrix, sizes = np.array([[100, nan, nan], [50, 100, nan], [20, 40, 100]]), np.ones(3)
+    assert value("backward transfer (all rows)", matrix, sizes) == pytest.approx(-190 / 3)
+    assert value("forgetting (Avalanche)", matrix, sizes) == pytest.approx(70)
+    assert value("forgetting (PyCIL)", matrix, sizes) == pytest.approx(70)
+    assert value("accuracy on the newest classes", matrix, sizes) == pytest.approx(100)
+    assert value("last row, stages alike", matrix, sizes) == pytest.approx(160 / 3)
+    assert np.isnan(value("forward transfer", matrix, sizes))
+
+
+def test_a_rise_at_the_end_is_no_forgetting_only_where_the_last_row_is_left_out() -> None:
+    matrix = np.array([[60.0, np.nan], [80.0, 90.0]])
+    assert value("forgetting (Chaudhry)", matrix, np.ones(2)) == pytest.approx(-20)
+    assert value("forgetting (PyCIL)", matrix, np.ones(2)) == pytest.approx(0)
+
+
+def test_the_figure_shows_each_metric_with_its_number() -> None:
+    matrix = some_matrix(0)
+    frames = measure_by_measure(matrix, SIZES.astype(int).tolist()).frames
+    assert [frame.at for frame in frames] == list(BY_NAME)
+    assert f"{metrics.forgetting(matrix):.1f} %" in frames[5].marks
+    assert frames[5].marks.count("stroke-dasharray") == 3  # the last row's earlier stages
+
+
+def test_the_bins_give_the_expected_calibration_error() -> None:
+    torch.manual_seed(0)
+    logits, labels = 2 * torch.randn(500, 6), torch.randint(0, 6, (500,))
+    found = Reliability.of(logits, labels)
+    gaps = found.images / found.images.sum() * abs(found.accuracy - found.confidence)
+    assert found.images.sum() == 500
+    assert found.error == pytest.approx(gaps.sum(), abs=1e-3)
+
+
+def test_temperature_changes_how_sure_and_not_how_right() -> None:
+    torch.manual_seed(0)
+    logits, labels = 2 * torch.randn(200, 4), torch.randint(0, 4, (200,))
+    frames = reliability_by_temperature(logits, labels, 2, [0.5, 1, 2]).frames
+    right = [[part.split(", ")[1] for part in frame.says.split("; ")] for frame in frames]
+    assert right[0] == right[1] == right[2]
+    assert len({frame.says for frame in frames}) == 3
