@@ -5,9 +5,11 @@ Nothing of it is needed to run an experiment.
 
 from cilkit.teaching.explore import explore
 from cilkit.teaching.moving import Frame, Moving
+from cilkit.teaching.pictures import draws_by_recipe, operations_of_timm
 from cilkit.teaching.playground import herding_playground
 from cilkit.teaching.plot import Plot, heat
 from cilkit.teaching.scenes import accuracy_by_gamma, matrix_by_stage, norms_by_epoch
+from cilkit.teaching.shares import shares_by_processes
 from cilkit.teaching.source import source
 from cilkit.teaching.stored import stored
 
@@ -16,11 +18,14 @@ __all__ = [
     "Moving",
     "Plot",
     "accuracy_by_gamma",
+    "draws_by_recipe",
     "explore",
     "heat",
     "herding_playground",
     "matrix_by_stage",
     "norms_by_epoch",
+    "operations_of_timm",
+    "shares_by_processes",
     "source",
     "stored",
 ]
