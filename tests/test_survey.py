@@ -89,7 +89,7 @@ def test_the_statistics_of_a_folder_are_those_of_its_images(tree: Path) -> None:
     assert dataset.std == pytest.approx(pixels.std((0, 2, 3)).tolist(), abs=1e-9)
 
 
-@pytest.mark.parametrize(("classes", "tiles"), [(2, 20), (30, 90), (100, 100), (250, 100)])
+@pytest.mark.parametrize(("classes", "tiles"), [(2, 20), (30, 90), (250, 100)])
 def test_a_contact_sheet_shows_up_to_a_hundred_images(classes: int, tiles: int) -> None:
     labels = list(range(classes)) * 12
     images = np.zeros((len(labels), 4, 4), np.uint8)
