@@ -11,6 +11,7 @@ from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.plot import Plot, heat
 
 Confusion = Sequence[Sequence[int]]
+GROUPS = "old", "new", ""  # the classes of marks; all together have no colour of their own
 
 
 def taken_for(records: Sequence[Record], title: str = "") -> Moving:
@@ -39,19 +40,25 @@ def taken_for(records: Sequence[Record], title: str = "") -> Moving:
 
 
 def bars_by_step(
-    steps: Sequence[str], confusions: Sequence[Confusion], n_old: int, title: str, slider: str
+    steps: Sequence[str],
+    confusions: Sequence[Confusion],
+    n_old: int,
+    title: str,
+    slider: str,
+    start: int = 0,
 ) -> Moving:
     """Show the accuracy on each class at each of some steps: old classes blue, new ones orange.
 
-    `steps` names them; `confusions` holds a (classes, classes) matrix for each.
+    `steps` names them; `confusions` holds a (classes, classes) matrix for each. The step `start`,
+    counted from 0, is the one to be seen first.
     """
-    n, old, new = len(confusions[0]), slice(0, n_old), slice(n_old, None)
+    n = len(confusions[0])
     plot = Plot((-0.6, n - 0.4), (0, 100), "class", "accuracy (%)", height=260)
     colors = ["old"] * n_old + ["new"] * (n - n_old)
     frames = [
         Frame(
             step,
-            f"old classes {accuracy(matrix, old):.1f} %, new {accuracy(matrix, new):.1f} %",
+            "old classes {:.1f} %, new {:.1f} %".format(*old_new_all(matrix, n_old)),
             plot.bars([accuracy(matrix, slice(c, c + 1)) for c in range(n)], colors),
         )
         for step, matrix in zip(steps, confusions, strict=True)
@@ -64,7 +71,7 @@ def bars_by_step(
         frames,
         plot.axes({float(c): str(c) for c in range(n)}),
         height=260,
-        start=len(frames) // 2,
+        start=start,
     )
 
 
@@ -72,22 +79,16 @@ def old_against_new(
     rates: ArrayLike, confusions: Sequence[Confusion], n_old: int, title: str
 ) -> Moving:
     """Show accuracy on old, new and all classes over learning rates, on a logarithmic axis."""
-    values = np.array(
-        [
-            [accuracy(matrix, part) for part in (slice(0, n_old), slice(n_old, None), slice(None))]
-            for matrix in confusions
-        ]
-    )
+    values = np.array([old_new_all(matrix, n_old) for matrix in confusions])
     x = np.log10(np.asarray(rates, dtype=np.float64))
     ticks = {float(at): f"{10**at:g}" for at in x}
     plot = Plot((x[0] - 0.1, x[-1] + 0.1), (0, 100), "learning rate", "accuracy (%)", height=280)
-    names = ("old", "new", "")
-    lines = "".join(plot.line(x, values[:, i], name) for i, name in enumerate(names))
+    lines = "".join(plot.line(x, values[:, i], name) for i, name in enumerate(GROUPS))
     frames = [
         Frame(
             f"learning rate {ticks[float(at)]}",
             "old {:.1f} %, new {:.1f} %, all {:.1f} %".format(*row),
-            "".join(plot.dots([at], [y], name, 6) for y, name in zip(row, names, strict=True)),
+            "".join(plot.dots([at], [y], name, 6) for y, name in zip(row, GROUPS, strict=True)),
         )
         for at, row in zip(x, values, strict=True)
     ]
@@ -101,3 +102,9 @@ def old_against_new(
         height=280,
         start=len(frames) // 2,
     )
+
+
+def old_new_all(confusion: Confusion, n_old: int) -> tuple[float, float, float]:
+    """Return the accuracy on old classes, on new ones and on all of them."""
+    old, new = slice(0, n_old), slice(n_old, None)
+    return accuracy(confusion, old), accuracy(confusion, new), accuracy(confusion)
