@@ -10,11 +10,12 @@ from cilkit.teaching.ladder import RUNGS, ladder
 from cilkit.teaching.stored import RESULTS
 
 
-@pytest.mark.parametrize("name", [path.name for path in sorted(RESULTS.iterdir())])
+WITH_LADDER = [path.parent.name for path in sorted(RESULTS.glob("*/wa-seed0"))]
+
+
+@pytest.mark.parametrize("name", WITH_LADDER)
 def test_each_step_says_what_the_stored_summary_says(name: str) -> None:
     summary = json.loads((RESULTS / name / "summary.json").read_text())
-    if not set(RUNGS) <= set(summary):
-        pytest.skip("no ladder in this experiment")
     frames = ladder(stored(name), name).frames
     for method, frame in zip(RUNGS, frames, strict=True):
         of_method = summary[method]

@@ -149,7 +149,7 @@ def measure_frame(measure: Measure, matrix: Matrix, sizes: Sizes) -> Frame:
     marks = heat(used, [""] * n, [""] * n, left=LEFT, top=TOP, cell=CELL)
     for (i, j), percent in np.ndenumerate(matrix):
         if i >= j:
-            marks += cell(i, j, percent, weights[i, j])
+            marks += cell(i, j, percent, float(weights[i, j]))
     result = "nothing to average" if np.isnan(value) else f"{value:.1f} %"
     marks += text(10, foot + 26, f"{measure.name}: {result}", "start", ' font-weight="bold"')
     return Frame(measure.name, result, marks + text(10, foot + 54, measure.formula))
