@@ -7,9 +7,10 @@ there is nothing to draw yet, a figure says so.
 """
 
 import io
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle, groupby
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -44,6 +45,12 @@ Runs = Mapping[str, Sequence[Sequence[Record]]]
 
 class Picture(Figure):
     """A figure that a notebook shows by itself; matplotlib's own needs pyplot for that."""
+
+    def savefig(self, *args: Any, **options: Any) -> None:
+        """Save the figure; a class's name in a script that the font lacks is drawn as boxes."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            super().savefig(*args, **options)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """Return the image, two pixels for one of the page, and its size on the page."""
