@@ -13,7 +13,7 @@ from cilkit.metrics import Matrix, calibration_error
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.plot import Plot, heat, rect, text
 
-CELL, LEFT, TOP = (84, 40), 110, 40  # of the drawn table
+CELL, LEFT, TOP = (84, 40), 132, 40  # of the drawn table
 Sizes = NDArray[np.float64]  # classes of each stage
 
 
@@ -126,13 +126,13 @@ def measure_by_measure(matrix: Matrix, sizes: Sequence[int], title: str = "") ->
     return Moving(
         title or "Choose a metric: which cells of the matrix does it look at?",
         "The accuracy matrix: a row for each stage after which the network was tested, a column "
-        "for the classes of a stage. Cells that a metric adds are shaded and have a solid frame "
+        "for the n classes of a stage. Cells that a metric adds are shaded and have a solid frame "
         "and a plus, those that it subtracts a dashed frame and a minus; the others are pale.",
         "metric",
         [measure_frame(measure, matrix, np.asarray(sizes, float)) for measure in MEASURES],
         "".join(
             text(LEFT - 8, TOP + height * i + 24, f"after stage {i + 1}", "end")
-            + text(LEFT + width * (i + 0.5), TOP - 8, f"{size} classes", "middle")
+            + text(LEFT + width * (i + 0.5), TOP - 8, f"n = {size}", "middle")
             for i, size in enumerate(sizes)
         ),
         LEFT + width * n + 10,
