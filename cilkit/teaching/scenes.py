@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from cilkit.metrics import accuracy_matrix, stage_accuracy
-from cilkit.records import EpochRecord, Record, StageRecord, run_record, stage_records
+from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, run_record, stage_records
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.plot import Plot, heat
 
@@ -55,12 +55,7 @@ def norms_of(moment: EpochRecord | StageRecord) -> list[float]:
 def matrix_by_stage(records: Sequence[Record], title: str = "") -> Moving:
     """Show the accuracy matrix as it fills in, stage after stage."""
     matrix, stages = accuracy_matrix(records), stage_records(records)
-    run, n = run_record(records), len(stages)
-    ends = np.cumsum(run.classes_per_stage)
-    columns = [
-        f"{run.class_names[e - k]}–{run.class_names[e - 1]}"
-        for e, k in zip(ends, run.classes_per_stage, strict=True)
-    ]
+    columns, n = names_of_stages(run_record(records)), len(stages)
     rows = [f"after stage {i + 1}" for i in range(n)]
     frames = [
         Frame(
@@ -80,6 +75,13 @@ def matrix_by_stage(records: Sequence[Record], title: str = "") -> Moving:
         height=50 + 40 * n,
         start=n - 1,
     )
+
+
+def names_of_stages(run: RunRecord) -> list[str]:
+    """Return the first and the last class that each stage brings: "2–3"."""
+    names, ends = run.class_names, np.cumsum(run.classes_per_stage)
+    sizes = zip(ends, run.classes_per_stage, strict=True)
+    return [f"{names[end - size]}–{names[end - 1]}" for end, size in sizes]
 
 
 def accuracy_by_gamma(
