@@ -11,7 +11,6 @@ from cilkit.cifar100 import cifar100
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.errors import InputError, lookup
-from cilkit.glyphs import CHARACTERS, glyph_samples
 from cilkit.imagenet import imagenet100, imagenet1000
 from cilkit.trees import folder
 
@@ -45,6 +44,8 @@ def digits(config: Config) -> DataSet:
 
 def glyphs(config: Config) -> DataSet:
     """Draw 100 characters in matplotlib's fonts: 10,000 + 2,000 colour images of 32x32."""
+    from cilkit.glyphs import CHARACTERS, glyph_samples  # matplotlib takes a second
+
     return image_set("glyphs", glyph_samples("train"), glyph_samples("test"), tuple(CHARACTERS))
 
 

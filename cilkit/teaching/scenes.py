@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cilkit.metrics import accuracy_matrix, stage_accuracy
+from cilkit.metrics import Matrix, accuracy_matrix, stage_accuracy
 from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, run_record, stage_records
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.plot import Plot, heat
@@ -88,20 +88,10 @@ def accuracy_by_gamma(
     accuracy: Callable[[float], tuple[float, float, float]],
     gammas: Sequence[float],
     chosen: float,
-    title: str = "",
 ) -> Moving:
     """Show what scaling the new prototypes by gamma does; `accuracy` returns (old, new, all)."""
     values = np.array([accuracy(gamma) for gamma in gammas])
     plot = Plot((min(gammas), max(gammas)), (0, 100), "γ", "accuracy (%)")
-    lines = "".join(
-        plot.line(gammas, values[:, i], name) for i, name in enumerate(("old", "new", ""))
-    )
-    lines += "".join(
-        plot.dots([gammas[0]], [y], name, 5) + plot.words(gammas[0], y - 2, f"\u2003{word}")
-        for word, name, y in (("old", "old", 24), ("new", "new", 15), ("all", "", 6))
-    )
-    low, high = plot.at(chosen, 0), plot.at(chosen, 100)
-    lines += f'<line class="axis" x1="{low[0]}" y1="{low[1]}" x2="{high[0]}" y2="{high[1]}"/>'
     frames = [
         Frame(
             f"γ = {gamma:.2f}",
@@ -113,11 +103,25 @@ def accuracy_by_gamma(
         for gamma, (old, new, both) in zip(gammas, values, strict=True)
     ]
     return Moving(
-        title or f"Accuracy when the new prototypes are multiplied by γ (WA chooses {chosen:.2f})",
+        f"Accuracy when the new prototypes are multiplied by γ (WA chooses {chosen:.2f})",
         "Three curves over gamma: accuracy on old classes falls as gamma grows, on new ones it "
         "rises, and on all of them it has a maximum in between. A thin line marks WA's choice.",
         "γ",
         frames,
-        plot.axes() + lines,
+        plot.axes() + gamma_curves(plot, gammas, values, chosen),
         start=len(gammas) - 1,
     )
+
+
+def gamma_curves(plot: Plot, gammas: Sequence[float], values: Matrix, chosen: float) -> str:
+    """Draw the curves of (old, new, all), say which is which, and mark the chosen gamma."""
+    marks = ""
+    for column, (word, name, y) in enumerate(
+        (("old", "old", 24), ("new", "new", 15), ("all", "", 6))
+    ):
+        marks += plot.line(gammas, values[:, column], name)
+        marks += plot.dots([gammas[0]], [y], name, 5) + plot.words(
+            gammas[0], y - 2, f"\u2003{word}"
+        )
+    (x, low), (_, high) = plot.at(chosen, 0), plot.at(chosen, 100)
+    return marks + f'<line class="axis" x1="{x}" y1="{low}" x2="{x}" y2="{high}"/>'
