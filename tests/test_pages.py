@@ -57,7 +57,8 @@ def visit(browser: Any, request: pytest.FixtureRequest) -> Any:
         page.on("pageerror", lambda error: page.trouble.append(f"script: {error}"))
         page.on("requestfailed", lambda failed: page.trouble.append(f"request: {failed.url}"))
         page.on("console", lambda m: m.type == "error" and page.trouble.append(m.text))
-        page.goto((SITE / name).as_uri())
+        path, _, query = name.partition("?")
+        page.goto((SITE / path).as_uri() + f"?{query}")
         page.wait_for_function(
             "!document.querySelector('.math') || document.querySelector('mjx-container')"
         )

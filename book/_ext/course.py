@@ -1,6 +1,7 @@
 """What the book's build needs beside Jupyter Book: no network, no kernel, one address."""
 
 import os
+import re
 import shutil
 import tomllib
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ def setup(app: Any) -> dict[str, bool]:
     os.environ["OMP_NUM_THREADS"] = "1"  # the same sums in the same order on any machine
     app.connect("config-inited", set_repository)
     app.connect("build-finished", vendor_mathjax)
+    app.connect("html-page-context", mend_markup)
     drop_thebe(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -35,6 +37,26 @@ def vendor_mathjax(app: Any, exception: Exception | None) -> None:
         target = Path(app.outdir) / "_static" / "vendor"
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(next(package.rglob("tex-svg.js")), target)
+
+
+def mend_markup(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Mend what screen readers stumble over in Sphinx 7's own markup.
+
+    Citations have roles that are deprecated; a signature on several lines is a list without terms.
+    """
+    body = context.get("body", "")
+    for role in (' role="doc-biblioentry"', ' role="list"'):
+        body = body.replace(role, "")
+    parameters = re.compile(
+        r"<dl>\s*((?:<dd><em class=\"sig-param\">.*?</dd>\s*)+)</dl>", re.DOTALL
+    )
+    context["body"] = parameters.sub(as_lines, body)
+
+
+def as_lines(found: re.Match[str]) -> str:
+    """Return the parameters of a signature, each on a line of its own."""
+    lines = found[1].replace("<dd>", '<span class="parameter">').replace("</dd>", "</span>")
+    return f'<span class="parameters">{lines}</span>'
 
 
 def drop_thebe(app: Any) -> None:
