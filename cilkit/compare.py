@@ -127,6 +127,5 @@ def table(runs: Mapping[str, Iterable[Sequence[Record]]]) -> str:
 
 def spread(values: Sequence[float]) -> str:
     """Return the mean, and the sample standard deviation if there are two values or more."""
-    if len(values) < 2:
-        return f"{values[0]:.1f}"
-    return f"{mean(values):.1f} ± {stdev(values):.1f}"
+    centre = round(mean(values), 6)  # 9.05 is 9.1, however it was summed
+    return f"{centre:.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{centre:.1f}"

@@ -214,7 +214,7 @@ def draw_accuracy(ax: Axes, runs: Runs) -> None:
         for points in many if len(many) > 1 else []:
             ax.plot(*zip(*points, strict=True), color=color, linewidth=0.8, alpha=0.5)
         ax.plot(*zip(*mean, strict=True), "o-", color=color, linewidth=2, ms=5, clip_on=False)
-        ends.append((*mean[-1], f"{label} {mean[-1][1]:.1f}", color))
+        ends.append((*mean[-1], f"{label} {round(mean[-1][1], 6):.1f}", color))
     seen = sorted({x for many in curves.values() for points in many for x, _ in points})
     ax.xaxis.set_major_locator(FixedLocator(seen, nbins=8))
     ax.set(xlabel="classes seen so far", ylabel="accuracy (%)", ylim=(0, 102))
