@@ -1,7 +1,9 @@
 """One image file: read as RGB pixels, or refused in one sentence that names it. Chapter 8."""
 
 import os
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +20,11 @@ SUFFIXES = frozenset(
 # Pillow's names for what becomes RGB without loss of meaning; I;16 is scaled, not clipped.
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"))
 SIXTEEN_BITS = frozenset(("I;16", "I;16L", "I;16B", "I;16N"))
+# What Pillow is known to raise of a damaged file.
+DAMAGE = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError),
+    *(TypeError, ValueError, struct.error, zlib.error, Image.DecompressionBombError),
+)
 LAST_BYTES = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 
@@ -60,7 +67,7 @@ def opened(path: str) -> Iterator[Image.Image]:
             yield image
     except (BadImage, MemoryError):
         raise
-    except Exception as error:  # a damaged file can make Pillow raise anything
+    except DAMAGE as error:
         raise BadImage(f"{path!r} {reason(path, error)}") from error
 
 
