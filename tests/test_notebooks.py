@@ -171,6 +171,6 @@ def test_the_notebooks_run_alone_in_an_environment_without_the_package(
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     where = "import cilkit; print(cilkit.__file__)"
-    found = subprocess.check_output([stranger, "-c", where], env=environment, text=True)
+    found = subprocess.check_output([stranger, "-c", where], cwd=tmp_path, text=True)
     assert str(ROOT) not in found, "it was our own checkout that was tested"
     assert sys.executable != str(stranger)
