@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from cilkit.errors import InputError
 

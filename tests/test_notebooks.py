@@ -114,6 +114,11 @@ def test_a_notebook_holds_no_error_and_no_stray_warning(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+def test_a_notebook_holds_no_widget_for_which_a_page_would_ask_another_server(path: Path) -> None:
+    assert "widgets" not in json.loads(path.read_text(encoding="utf-8"))["metadata"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
 def test_a_notebook_reads_well_where_only_plain_markdown_is_known(path: Path) -> None:
     assert re.findall(r"\{[a-z:]+\}`|^```\{|^:::", prose(path), re.MULTILINE) == []
 
