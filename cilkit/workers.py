@@ -1,7 +1,10 @@
 """Worker processes that read and prepare images ahead of the training."""
 
+import atexit
 import signal
 from collections.abc import Iterator
+from multiprocessing import active_children
+from traceback import clear_frames
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -29,6 +32,7 @@ def results(loader: "DataLoader[Any]") -> Iterator[Any]:
     try:
         yield from loader
     except BadImage as error:  # a worker's comes with its traceback as text, the sentence last
+        clear_frames(error.__traceback__)  # where a frame holds torch's iterator, no worker ends
         raise BadImage(str(error).splitlines()[-1].removeprefix(f"{NAME}: ")) from error
 
 
@@ -39,3 +43,17 @@ def leave_signals(worker: int) -> None:
     """Let the main process alone stop: a terminal and torchrun signal its whole group."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+
+
+@atexit.register
+def end_workers() -> None:
+    """Kill the workers that torch could not end: deaf as they are, Python would wait for ever.
+
+    Torch asks a worker to end by a queue, and fails to when the cyclic garbage collector has closed
+    that queue first.
+    """
+    for process in active_children():
+        if process.daemon:  # Python is about to terminate these, and to wait until they have ended
+            process.terminate()
+            process.join(1)
+            process.kill()

@@ -1,9 +1,13 @@
 """Bad data: each kind gets one sentence that names what is wrong, or is converted as it should."""
 
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
+from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ import torch
 from drawn import draw, grow
 from numpy.typing import NDArray
 from PIL import Image
+from trouble import PATIENCE
 
 from cilkit import Config, DataSet, InputError, build, learn, run
 from cilkit.checks import find_damage, without_damage
@@ -25,10 +30,10 @@ def tree(tmp_path: Path) -> Path:
     return grow(tmp_path, ("cat", "dog"), {"train": 3, "val": 2})
 
 
-def config_for(root: Path, **changes: object) -> Config:
-    settings: dict[str, object] = {"dataset": "folder", "data_path": root, "image_size": 16}
+def config_for(root: Path, **changes: Any) -> Config:
+    settings: dict[str, Any] = {"dataset": "folder", "data_path": root, "image_size": 16}
     settings |= {"increment": 1, "budget": 4, "epochs": 1, "batch_size": 4, "augment": "none"}
-    return Config(**(settings | changes))  # type: ignore[arg-type]
+    return Config(**(settings | changes))
 
 
 def refusal(root: Path, **changes: object) -> str:
@@ -174,6 +179,24 @@ def test_a_file_that_goes_bad_during_training_is_named_in_one_sentence(
     empty(tree / "train" / "cat" / "train1.jpg")
     with pytest.raises(BadImage, match=r"^'.*train1\.jpg' is empty \(0 bytes\)$"):
         list(learn(learner, scenario))
+    assert active_children() == []
+
+
+# torch's iterator is part of a circle, as in the traceback of an error that somebody keeps.
+LOSE_A_WORKER = """
+import gc
+from cilkit.workers import in_workers
+circle = [iter(in_workers(range(9), 1, sampler=range(9), batch_size=None))]
+next(circle[0])
+circle.append(circle)
+del circle
+gc.collect()
+"""
+
+
+def test_a_program_ends_though_torch_loses_touch_with_a_worker() -> None:
+    program = [sys.executable, "-W", "ignore", "-c", LOSE_A_WORKER]
+    assert subprocess.run(program, timeout=PATIENCE).returncode == 0
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
