@@ -5,6 +5,7 @@ and 64 channels, depth 6n + 2, shortcuts without parameters ("option A").
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -62,10 +63,9 @@ class ResNet(nn.Module):
 
 
 BACKBONES: dict[str, Callable[[int], nn.Module]] = {
-    f"resnet{depth}": lambda channels, depth=depth: ResNet(depth, channels)  # type: ignore[misc]
-    for depth in (8, 20, 32, 44, 56, 110)
+    f"resnet{depth}": partial(ResNet, depth) for depth in (8, 20, 32, 44, 56, 110)
 }
-BACKBONES["resnet8-stride2"] = lambda channels: ResNet(8, channels, stride=2)
+BACKBONES["resnet8-stride2"] = partial(ResNet, 8, stride=2)
 
 
 def build_backbone(name: str, channels: int) -> nn.Module:

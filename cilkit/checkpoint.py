@@ -79,7 +79,8 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint; raise `InputError` if it is damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
             metadata = file.metadata() or {}
         text = metadata.get("cilkit", "")
         if metadata.get("sha256") != fingerprint(tensors, text):

@@ -3,10 +3,9 @@
 import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from cilkit.arrays import statistics
 from cilkit.config import Config
@@ -96,8 +95,7 @@ def missing(folder: Path) -> str:
     )
 
 
-def samples_of(split: object) -> Samples:
+def samples_of(split: Any) -> Samples:
     """Return a torchvision split, whose `data` is (N, H, W, C), as samples."""
-    data: NDArray[np.uint8] = getattr(split, "data")  # noqa: B009 - torchvision declares no types
-    images = torch.from_numpy(data).permute(0, 3, 1, 2).contiguous()
-    return Samples.of(images, torch.tensor(getattr(split, "targets")))  # noqa: B009
+    images = torch.from_numpy(split.data).permute(0, 3, 1, 2).contiguous()
+    return Samples.of(images, torch.tensor(split.targets))

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from cilkit.errors import InputError
@@ -44,10 +46,10 @@ def processes(timeout: int = 1800) -> Iterator[None]:
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank())
     patience = timedelta(seconds=timeout)
-    store, number, size = next(dist.rendezvous("env://", timeout=patience))  # type: ignore[attr-defined]
+    store, number, size = next(rendezvous("env://", timeout=patience))
     # After a restart, torchrun's store still holds the addresses of the dead (torch 2.14).
     start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    fresh = dist.PrefixStore(f"start{start}", store)  # type: ignore[attr-defined]
+    fresh = PrefixStore(f"start{start}", store)
     dist.init_process_group(backend, store=fresh, rank=number, world_size=size, timeout=patience)
     try:
         yield

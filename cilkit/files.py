@@ -96,10 +96,11 @@ Store = Tensor | Files
 def joined(stores: Sequence[Store]) -> Store:
     """Return all stores' images in one store, in this order: paths as long as all have paths."""
     files = [store for store in stores if isinstance(store, Files)]
-    if not files:
-        return torch.cat(stores)  # type: ignore[arg-type]
-    if len(files) < len(stores):
+    pixels = [store for store in stores if isinstance(store, Tensor)]
+    if files and pixels:
         raise TypeError("images in files and images in memory cannot be joined")
+    if not files:
+        return torch.cat(pixels)
     before = torch.tensor([0, *(len(each.paths) for each in files[:-1])]).cumsum(0)
     ends = torch.cat([each.ends + start for each, start in zip(files, before, strict=True)])
     return Files(files[0].config, torch.cat([each.paths for each in files]), ends)

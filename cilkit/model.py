@@ -46,14 +46,19 @@ class CilClassifier(nn.Module):
         return sum(self.head_sizes)
 
     @property
+    def linears(self) -> list[nn.Linear]:
+        """Return the heads as what they are, which a `ModuleList` does not tell a type checker."""
+        return [head for head in self.heads if isinstance(head, nn.Linear)]
+
+    @property
     def head_sizes(self) -> list[int]:
         """Return how many classes each stage brought."""
-        return [len(head.weight) for head in self.heads]  # type: ignore[arg-type]
+        return [len(head.weight) for head in self.linears]
 
     @property
     def weight(self) -> Tensor:
         """Return the prototypes of all classes, (n_classes, num_features)."""
-        return torch.cat([head.weight for head in self.heads])  # type: ignore[misc]
+        return torch.cat([head.weight for head in self.linears])
 
     def grow_to(self, n_classes: int) -> None:
         """Add a head for the classes that are missing; the rest stays untouched."""
@@ -68,15 +73,15 @@ class CilClassifier(nn.Module):
             raise ArithmeticError(
                 f"gamma is {gamma}: prototypes of length 0 or infinity cannot be aligned"
             )
-        newest = self.heads[-1]
+        newest = self.linears[-1]
         for parameter in newest.parameters() if bias else [newest.weight]:
-            parameter.mul_(gamma)  # type: ignore[operator]
+            parameter.mul_(gamma)
 
     @torch.no_grad()
     def clip(self) -> None:
         """Set negative weights to zero, as WA's reference implementation does after each step."""
-        for head in self.heads:
-            head.weight.clamp_(min=0)  # type: ignore[operator]
+        for head in self.linears:
+            head.weight.clamp_(min=0)
 
     def norms(self) -> list[float]:
         """Return the length of each class's prototype."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,8 +87,8 @@ def make_model(tiny_dataset: DataSet) -> MakeModel:
 def make_learner(tiny_config: Config, make_model: MakeModel) -> MakeLearner:
     """Return a function that builds the learner of a method, with settings of its own."""
 
-    def make(method: str, **changes: object) -> Learner:
-        config = replace(tiny_config, method=method, **changes)  # type: ignore[arg-type]
+    def make(method: str, **changes: Any) -> Learner:
+        config = replace(tiny_config, method=method, **changes)
         return METHODS[method](make_model(bias=config.head_bias), config)
 
     return make

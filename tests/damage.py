@@ -141,7 +141,8 @@ class Bomb:
 def read(path: Path) -> tuple[dict[str, Tensor], str]:
     """Return a whole checkpoint's tensors and text."""
     with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+        names = file.keys()
+        tensors = {name: file.get_tensor(name) for name in names}
         return tensors, file.metadata()["cilkit"]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,10 +34,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return grow(tmp_path_factory.mktemp("tree"), CLASSES, {"train": 6, "val": 3})
 
 
-def config_for(root: Path, **changes: object) -> Config:
-    settings = {"dataset": "folder", "data_path": root, "image_size": 16, "augment": "none"}
-    settings |= {"increment": 2, "budget": 8, "epochs": 1, "batch_size": 5, "lr": 0.02}
-    return Config(**(settings | {"threads": 1} | changes))  # type: ignore[arg-type]
+def config_for(root: Path, **changes: Any) -> Config:
+    settings: dict[str, Any] = {"dataset": "folder", "data_path": root, "augment": "none"}
+    settings |= {"image_size": 16, "increment": 2, "budget": 8, "epochs": 1, "batch_size": 5}
+    return Config(**(settings | {"lr": 0.02, "threads": 1} | changes))
 
 
 def names(samples: Samples) -> list[str]:
