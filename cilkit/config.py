@@ -92,6 +92,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raise `InputError` for what cannot work; `build` looks up the names, and refuses them."""
+        object.__setattr__(self, "data_path", Path(self.data_path))  # a notebook may give a text
         for field, kind in typing.get_type_hints(type(self)).items():
             if typing.get_origin(kind) is Literal and getattr(self, field) not in typing.get_args(
                 kind

@@ -308,6 +308,10 @@ def test_a_resumed_run_on_files_equals_the_uninterrupted_one(
     assert run(config, tmp_path, resume=True) == whole
 
 
+def test_a_folder_may_be_given_as_a_text(tree: Path) -> None:
+    assert config_for(tree, data_path=str(tree)) == config_for(tree)
+
+
 def test_a_small_network_learns_the_colours_of_a_folder(tree: Path) -> None:
     config = config_for(tree, increment=4, epochs=30, backbone="resnet8", lr=0.05)
     last = stage_records(run(config))[-1]
