@@ -47,10 +47,16 @@ def in_chunks(model: CilModel, samples: Samples, function: Callable[[Tensor], Te
     """Apply `function` to all images, (B, C, H, W) -> (B, K), shared out; return (N, K)."""
     was_training = model.training
     model.eval()
-    chunks = torch.split(torch.arange(len(samples)), CHUNK)
-    shares = torch.arange(len(chunks)).tensor_split(world_size())
-    lengths = [sum(len(chunks[c]) for c in share) for share in shares]
-    mine = [chunks[c] for c in shares[rank()]] or [torch.arange(0)]  # no chunk left: no images
+    shares = dealt(len(samples), world_size())
+    lengths = [sum(map(len, share)) for share in shares]
+    mine = shares[rank()] or [torch.arange(0)]  # no chunk left: no images
     rows = [function(images.to(model.device)) for images in samples.batches(mine)]
     model.train(was_training)
     return gather(torch.cat(rows), lengths).cpu()
+
+
+def dealt(count: int, processes: int, chunk: int = CHUNK) -> list[list[Tensor]]:
+    """Return the positions of `count` samples in chunks, as many or one more for each process."""
+    chunks = torch.arange(count).split(chunk)
+    shares = torch.arange(len(chunks)).tensor_split(processes)
+    return [[chunks[place] for place in share] for share in shares]

@@ -49,6 +49,12 @@ def accuracy(confusion: ArrayLike, classes: slice = slice(None)) -> float:
     return float(100 * np.mean(hits[tested] / images[tested])) if tested.any() else float("nan")
 
 
+def class_accuracies(confusion: ArrayLike) -> list[float]:
+    """Return the accuracy on each class alone; NaN for one without test images."""
+    counts = np.asarray(confusion)
+    return [accuracy(counts, slice(label, label + 1)) for label in range(len(counts))]
+
+
 def stage_accuracy(record: StageRecord) -> float:
     """Return A_i, the accuracy over all classes seen so far: sum_j n_j R[i, j] / sum_j n_j."""
     return accuracy(record.after.confusion)

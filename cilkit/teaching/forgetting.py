@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cilkit.metrics import accuracy
+from cilkit.figures import row_percent
+from cilkit.metrics import accuracy, class_accuracies
 from cilkit.records import Record, run_record, stage_records
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.plot import Plot, heat
@@ -23,8 +24,7 @@ def taken_for(records: Sequence[Record], title: str = "") -> Moving:
         shares = np.full((len(stages), len(names)), np.nan)
         for row, stage in zip(shares, stages, strict=True):
             if label < stage.n_seen:
-                counts = np.asarray(stage.after.confusion[label])
-                row[: stage.n_seen] = 100 * counts / counts.sum()
+                row[: stage.n_seen] = row_percent(stage.after.confusion)[label]
         most = names[int(np.argmax(shares[-1]))]
         says = f"at the end, {shares[-1].max():.0f} % are taken for {most}"
         frames.append(Frame(f"images of {name}", says, heat(shares, rows, names, cell=(52, 36))))
@@ -59,7 +59,7 @@ def bars_by_step(
         Frame(
             step,
             "old classes {:.1f} %, new {:.1f} %".format(*old_new_all(matrix, n_old)),
-            plot.bars([accuracy(matrix, slice(c, c + 1)) for c in range(n)], colors),
+            plot.bars(class_accuracies(matrix), colors),
         )
         for step, matrix in zip(steps, confusions, strict=True)
     ]

@@ -1,7 +1,5 @@
 """Moving figures of images: what augmentation makes of them. Chapter 8."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +12,7 @@ from cilkit.data import DataSet, Samples
 from cilkit.distributed import seed_all
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.plot import text
+from cilkit.teaching.thumbnails import embedded
 from cilkit.transforms import BATCHED, timm_transform
 
 SIDE, LEFT, TOP = 72, 8, 24  # pixels of the figure: an image, the left edge, the first row
@@ -31,7 +30,7 @@ def draws_by_recipe(
         marks, says = "", []
         for column, name in enumerate(recipes, 1):
             drawn = augmented(samples, dataset, replace(config, augment=name), number)
-            marks += embedded(drawn, LEFT + column * (SIDE + 12))
+            marks += shown(drawn, LEFT + column * (SIDE + 12))
             says.append(f"{name} {(drawn.float() - original).abs().mean():.0f}")
         change = f"mean change of a pixel, of 255: {', '.join(says)}"
         frames.append(Frame(f"draw {number + 1}", change, marks))
@@ -41,7 +40,7 @@ def draws_by_recipe(
         "slider draws them anew.",
         "draw",
         frames,
-        headings(["original", *recipes]) + embedded(original, LEFT),
+        headings(["original", *recipes]) + shown(original, LEFT),
         width=LEFT + (1 + len(recipes)) * (SIDE + 12),
         height=TOP + len(samples) * SIDE + 4,
     )
@@ -59,14 +58,14 @@ def operations_of_timm(samples: Samples, magnitude: int = 9) -> Moving:
         seed_all(0)
         after = torch.stack([as_pixels(change(picture)) for picture in pictures])
         says = f"mean change of a pixel, of 255: {(after.float() - original).abs().mean():.0f}"
-        frames.append(Frame(name, says, embedded(after, LEFT, TOP + SIDE + 12, across=True)))
+        frames.append(Frame(name, says, shown(after, LEFT, TOP + SIDE + 12, across=True)))
     return Moving(
         f"Fifteen operations, one at a time, at magnitude {magnitude}",
         "A row of images, and below it what one operation makes of them. Each step of the slider "
         "shows the next operation.",
         "operation",
         frames,
-        embedded(original, LEFT, TOP, across=True),
+        shown(original, LEFT, TOP, across=True),
         width=2 * LEFT + len(samples) * SIDE,
         height=TOP + 2 * SIDE + 16,
         start=3,
@@ -108,15 +107,9 @@ def headings(names: Sequence[str]) -> str:
     return "".join(text(x, 16, name, "middle") for x, name in zip(middles, names, strict=True))
 
 
-def embedded(images: Tensor, x: float, y: float = TOP, across: bool = False) -> str:
+def shown(images: Tensor, x: float, y: float = TOP, across: bool = False) -> str:
     """Draw images below or beside one another: (N, C, H, W) uint8, in one file within the page."""
-    pixels = torch.cat(list(images.expand(-1, 3, -1, -1)), 2 if across else 1)
-    file = io.BytesIO()
-    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(file, "WEBP", quality=40)
-    data = base64.b64encode(file.getvalue()).decode()
+    joined = torch.cat(list(images.expand(-1, 3, -1, -1)), 2 if across else 1)
     long = len(images) * SIDE
     width, height = (long, SIDE) if across else (SIDE, long)
-    return (
-        f'<image x="{x:g}" y="{y:g}" width="{width}" height="{height}" preserveAspectRatio="none" '
-        f'style="image-rendering:pixelated" href="data:image/webp;base64,{data}"/>'
-    )
+    return embedded(joined, x, y, width, height, "webp", quality=40)

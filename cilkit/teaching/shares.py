@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch.utils.data import DistributedSampler
 
+from cilkit.inference import dealt
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.plot import rect, text
 
@@ -22,9 +22,8 @@ def padded(count: int, processes: int) -> Shares:
 
 def exact(count: int, processes: int, chunk: int = 3) -> Shares:
     """Return the images of each process as `cilkit.inference` deals them: in whole chunks, once."""
-    chunks = torch.arange(count).split(chunk)
-    shares = torch.arange(len(chunks)).tensor_split(processes)
-    return [[int(image) for c in share.tolist() for image in chunks[c]] for share in shares]
+    shares = dealt(count, processes, chunk)
+    return [[image for part in share for image in part.tolist()] for share in shares]
 
 
 def shares_by_processes(right: Sequence[bool], most: int = 6) -> Moving:

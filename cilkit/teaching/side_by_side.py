@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cilkit.metrics import accuracy, stage_accuracy
+from cilkit.metrics import class_accuracies, stage_accuracy
 from cilkit.records import Record, StageRecord, run_record, stage_records
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.plot import Plot
@@ -41,10 +41,9 @@ def stage_frame(plot: Plot, stages: Mapping[str, StageRecord]) -> Frame:
     """Draw what each run knows after one stage."""
     panels, says = [], []
     for name, stage in stages.items():
-        hits = [accuracy(stage.after.confusion, slice(c, c + 1)) for c in range(stage.n_seen)]
         classes = ["old"] * stage.n_old + ["new"] * (stage.n_seen - stage.n_old)
         head = plot.words(float(np.mean(plot.x)), 106, name, "middle")
-        panels.append(head + plot.bars(hits, classes))
+        panels.append(head + plot.bars(class_accuracies(stage.after.confusion), classes))
         says.append(f"{name} {stage_accuracy(stage):.1f} %")
     first = next(iter(stages.values()))
     said = f"accuracy on all {first.n_seen} classes so far: {', '.join(says)}"

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -9,11 +10,18 @@ from torch import Tensor
 
 def thumbnail(image: Tensor, x: float, y: float, size: float) -> str:
     """Draw an image, (1 or 3, H, W) uint8, as a square of `size` pixels of the figure."""
-    pixels = image.permute(1, 2, 0).squeeze(2).numpy()
+    return embedded(image, x, y, size, size, "png")
+
+
+def embedded(
+    image: Tensor, x: float, y: float, width: float, height: float, kind: str, **how: Any
+) -> str:
+    """Draw an image, (1 or 3, H, W) uint8, from a file of this kind; `how` Pillow is to save it."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format="png")
+    Image.fromarray(image.permute(1, 2, 0).squeeze(2).numpy()).save(file, kind, **how)
     data = base64.b64encode(file.getvalue()).decode()
     return (
-        f'<image x="{x:g}" y="{y:g}" width="{size:g}" height="{size:g}" '
-        f'style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>'
+        f'<image x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" '
+        f'preserveAspectRatio="none" style="image-rendering:pixelated" '
+        f'href="data:image/{kind};base64,{data}"/>'
     )
