@@ -1,7 +1,9 @@
 """The package's own code on the page: by inclusion, never by copy."""
 
 import inspect
-from importlib.metadata import metadata
+import json
+import os
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ class Code:
     def __init__(self, code: str, path: str, first: int) -> None:
         """`first` is the number of the first line in the file `path`."""
         self.code, self.path = code, path
-        self.url = f"{repository()}/blob/main/{path}#L{first}-L{first + code.count(chr(10))}"
+        self.url = f"{home()}/{path}#L{first}-L{first + code.count(chr(10))}"
 
     def _repr_markdown_(self) -> str:
         """Return the code, in a fence, under the name of its file."""
@@ -35,8 +37,17 @@ class Code:
         return self.code
 
 
-def repository() -> str:
-    """Return the address of the project, which `pyproject.toml` states."""
-    addresses = metadata("cilkit").get_all("Project-URL") or []
-    named: dict[str, str] = dict(entry.split(", ", 1) for entry in addresses)
-    return named["Source"]
+def home() -> str:
+    """Return where this very code can be read: the book's build says it, or pip noted it.
+
+    Else it is the branch `main` of the project, whose address `pyproject.toml` states.
+    """
+    if "COURSE_CODE" in os.environ:
+        return os.environ["COURSE_CODE"]
+    package = distribution("cilkit")
+    origin = json.loads(package.read_text("direct_url.json") or "{}")
+    if "vcs_info" in origin and origin["url"].startswith("https://"):
+        return f"{origin['url'].removesuffix('.git')}/blob/{origin['vcs_info']['commit_id']}"
+    entries = package.metadata.get_all("Project-URL") or []
+    addresses = dict(entry.split(", ", 1) for entry in entries)
+    return f"{addresses['Source']}/blob/main"
