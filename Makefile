@@ -24,6 +24,7 @@ $(PAGE):
 # The notebooks' stored outputs, after their code or the package has changed.
 notebooks: $(VENV)/ready
 	$(BIN)/python book/refresh.py
+	$(BIN)/python book/chinese.py
 
 experiment: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \

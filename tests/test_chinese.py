@@ -1,0 +1,105 @@
+"""The Chinese pages keep in step with the English ones."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from chinese import CHINESE, changed
+from test_notebooks import cells, prose, source
+
+BOOK = CHINESE.parent
+NAMES = ["index", "01_setting", "02_forgetting", "03_exemplars", "04_distillation", "05_alignment"]
+FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+?\$", re.DOTALL)
+each_notebook = pytest.mark.parametrize("name", NAMES)
+
+
+def both(name: str) -> list[Path]:
+    """Return the English notebook and the Chinese one."""
+    return [BOOK / f"{name}.ipynb", CHINESE / f"{name}.ipynb"]
+
+
+def test_the_welcome_and_the_first_five_chapters_are_there() -> None:
+    assert sorted(path.stem for path in CHINESE.glob("*.ipynb")) == sorted(NAMES)
+
+
+@each_notebook
+def test_no_english_text_has_changed_since_it_was_translated(name: str) -> None:
+    assert changed(name) == [], "translate it, then: python book/chinese.py --reviewed NAME"
+
+
+@each_notebook
+def test_code_and_results_are_those_of_the_english_notebook(name: str) -> None:
+    english, chinese = (cells(path, "code") for path in both(name))
+    for part in ("source", "outputs", "execution_count"):
+        assert [cell[part] for cell in english] == [cell[part] for cell in chinese]
+
+
+@each_notebook
+def test_headings_have_the_same_levels(name: str) -> None:
+    english, chinese = (re.findall(r"^(#+) ", prose(path), re.MULTILINE) for path in both(name))
+    assert english == chinese
+
+
+@each_notebook
+def test_each_text_has_the_formulas_of_the_english_one(name: str) -> None:
+    english, chinese = (cells(path, "markdown") for path in both(name))
+    for one, other in zip(english, chinese, strict=True):
+        assert set(FORMULA.findall(source(one))) == set(FORMULA.findall(source(other)))
+
+
+@each_notebook
+def test_each_text_has_the_choices_and_links_of_the_english_one(name: str) -> None:
+    english, chinese = (cells(path, "markdown") for path in both(name))
+    for one, other in zip(english, chinese, strict=True):
+        for what in ("<details>", "</details>", "<summary>", "]("):
+            assert source(one).count(what) == source(other).count(what), what
+
+
+@each_notebook
+def test_the_right_choices_are_the_right_ones(name: str) -> None:
+    english, chinese = (prose(path) for path in both(name))
+    right = re.findall(r"</summary>\s*(Right|No)\b", english)
+    assert [{"对": "Right", "不": "No"}[word] for word in first_words(chinese)] == right
+
+
+def first_words(text: str) -> list[str]:
+    """Return the first character of each explained choice."""
+    return re.findall(r"</summary>\s*(\S)", text)
+
+
+@each_notebook
+def test_pictures_are_described_in_chinese(name: str) -> None:
+    for cell in json.loads(both(name)[1].read_text(encoding="utf-8"))["cells"]:
+        alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "图")
+        assert re.search(r"[\u4e00-\u9fff]", alt), alt
+
+
+def entries(path: Path) -> list[list[str]]:
+    """Return the terms of a glossary, entry by entry."""
+    blocks = re.findall(r"^:::\{glossary\}\n(.*?)^:::$", path.read_text(), re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    found: list[list[str]] = [[]]
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        if line and not line.startswith(" "):
+            found[-1].append(line)
+            if after.startswith(" "):
+                found.append([])
+    return found[:-1]
+
+
+def test_the_glossary_has_the_same_entries_with_the_english_terms_in_brackets() -> None:
+    english, chinese = (entries(folder / "glossary.md") for folder in (BOOK, CHINESE))
+    assert len(english) == len(chinese)
+    for terms, translated in zip(english, chinese, strict=True):
+        words = " ".join(translated).lower()
+        assert all(term.lower() in words for term in terms), (terms, translated)
+
+
+CHARACTER = r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+
+
+@pytest.mark.parametrize("path", sorted(CHINESE.iterdir()), ids=lambda path: path.name)
+def test_no_line_breaks_between_two_characters_where_a_page_would_show_a_space(path: Path) -> None:
+    text = prose(path) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
+    assert re.findall(rf".{{0,9}}{CHARACTER}\n *{CHARACTER}.{{0,9}}", text) == []
