@@ -71,7 +71,7 @@ def matrix_by_stage(records: Sequence[Record], title: str = "") -> Moving:
         "classes that a stage brought. Each step of the slider adds a row.",
         "stage",
         frames,
-        width=120 + 84 * n,
+        width=150 + 84 * n,
         height=50 + 40 * n,
         start=n - 1,
     )
@@ -109,19 +109,18 @@ def accuracy_by_gamma(
         "γ",
         frames,
         plot.axes() + gamma_curves(plot, gammas, values, chosen),
-        start=len(gammas) - 1,
+        start=int(np.abs(np.subtract(gammas, 1)).argmin()),  # as trained, before alignment
     )
 
 
 def gamma_curves(plot: Plot, gammas: Sequence[float], values: Matrix, chosen: float) -> str:
     """Draw the curves of (old, new, all), say which is which, and mark the chosen gamma."""
-    marks = ""
+    marks, left = "", gammas[0] + 0.03 * (gammas[-1] - gammas[0])  # clear of the axis' numbers
     for column, (word, name, y) in enumerate(
         (("old", "old", 24), ("new", "new", 15), ("all", "", 6))
     ):
         marks += plot.line(gammas, values[:, column], name)
-        marks += plot.dots([gammas[0]], [y], name, 5) + plot.words(
-            gammas[0], y - 2, f"\u2003{word}"
-        )
+        marks += plot.dots([left], [y], name, 5) + plot.words(left, y - 2, f"\u2003{word}")
     (x, low), (_, high) = plot.at(chosen, 0), plot.at(chosen, 100)
+    marks += plot.words(chosen, 4, "\u2002WA")
     return marks + f'<line class="axis" x1="{x}" y1="{low}" x2="{x}" y2="{high}"/>'
