@@ -46,7 +46,7 @@ def hide(app: Any, page: str, template: str, context: dict[str, Any], doctree: A
 
 def count_from_the_start(app: Any, exception: Exception | None) -> None:
     """Let every address on the page start where the site does; local builds have no such place."""
-    if exception is None and app.course.site:
+    if exception is None and app.course.site and app.builder.format == "html":
         page = Path(app.outdir) / f"{PAGE}.html"
         start = urlsplit(app.course.site).path
         text = page.read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from docutils import nodes
 from preview import SIZE, draw_preview
 
 LONGEST = 160  # letters of a description: more is cut off where it is shown
-SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+SENTENCE = re.compile(r".+?(?:[.!?:](?=\s)|[。！？]|$)\s*")
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -49,14 +49,12 @@ def describe(app: Any, page: str, template: str, context: dict[str, Any], doctre
 def first_sentences(doctree: nodes.document) -> str:
     """Return as many sentences from the start of a page as a description holds."""
     paragraphs = [p for p in doctree.findall(nodes.paragraph) if p.parent.tagname == "section"]
-    first = paragraphs[0].astext().replace("\n", " ")
     text = ""
-    for sentence in filter(None, SENTENCE.split(first)):
-        longer = f"{text} {sentence}".strip()
-        if text and len(longer) > LONGEST:
+    for sentence in SENTENCE.findall(paragraphs[0].astext().replace("\n", " ")):
+        if text and len(text + sentence.strip()) > LONGEST:
             break
-        text = longer
-    return text
+        text += sentence
+    return text.strip()
 
 
 def preview(app: Any, page: str, title: str, text: str, doctree: Any) -> dict[str, str]:
@@ -81,19 +79,17 @@ def preview(app: Any, page: str, title: str, text: str, doctree: Any) -> dict[st
 
 def list_pages(app: Any, exception: Exception | None) -> None:
     """Write the list of all pages, and where it is, for search engines."""
-    if exception is None and app.course.site:
+    if exception is None and app.course.site and app.builder.format == "html":
         pages = [app.builder.get_target_uri(name) for name in sorted(app.env.found_docs)]
-        urls = "".join(
-            f"<url><loc>{escape(app.course.site + page)}</loc></url>\n" for page in pages
-        )
-        sitemap = f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{urls}</urlset>\n'
-        where = Path(app.outdir)
-        where.joinpath("sitemap.xml").write_text(
-            f'<?xml version="1.0" encoding="UTF-8"?>\n{sitemap}', "utf-8"
-        )
-        where.joinpath("robots.txt").write_text(
-            f"User-agent: *\nAllow: /\nSitemap: {app.course.site}sitemap.xml\n", "utf-8"
-        )
+        lines = [
+            '<?xml version="1.0" encoding="UTF-8"?>',
+            '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">',
+            *(f"<url><loc>{escape(app.course.site + page)}</loc></url>" for page in pages),
+            "</urlset>",
+        ]
+        Path(app.outdir, "sitemap.xml").write_text("\n".join(lines), "utf-8")
+        robots = f"User-agent: *\nAllow: /\nSitemap: {app.course.site}sitemap.xml\n"
+        Path(app.outdir, "robots.txt").write_text(robots, "utf-8")
 
 
 def write_front_door(app: Any, title: str, tags: str) -> None:
