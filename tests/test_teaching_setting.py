@@ -43,4 +43,4 @@ def test_a_bar_is_as_high_as_the_share_of_right_answers():
     foot, half = re.findall(r"M[\d.]+ ([\d.]+)V([\d.]+)", figure.frames[1].marks)[0]
     _, full = re.findall(r"M[\d.]+ ([\d.]+)V([\d.]+)", figure.frames[0].marks)[0]
     assert float(foot) - float(half) == pytest.approx((float(foot) - float(full)) / 2)
-    assert figure.frames[1].says == "a: 50.0 %, b: 25.0 %"
+    assert figure.frames[1].says == "a 50.0 %, b 25.0 %"

@@ -23,6 +23,7 @@ def test_each_frame_reads_the_two_likeliest_classes_of_each_image(figure) -> Non
         wanted = 100 * (LOGITS / temperature).softmax(1).topk(2).values.flatten()
         assert shown == pytest.approx(wanted.tolist(), abs=0.051)
         assert re.findall(r"(\w) with", frame.says) == ["a", "b", "c", "a"]
+        assert frame.at == f"T = {temperature:g}"
 
 
 def test_bars_are_as_high_as_the_probabilities(figure) -> None:

@@ -27,14 +27,15 @@ def taken_for(records: Sequence[Record], title: str = "") -> Moving:
                 row[: stage.n_seen] = row_percent(stage.after.confusion)[label]
         most = names[int(np.argmax(shares[-1]))]
         says = f"at the end, {shares[-1].max():.0f} % are taken for {most}"
-        frames.append(Frame(f"images of {name}", says, heat(shares, rows, names, cell=(52, 36))))
+        table = heat(shares, rows, names, cell=(52, 36), digits=0)
+        frames.append(Frame(f"images of {name}", says, table))
     return Moving(
         title or "What are the images of one class taken for? Percent, stage after stage",
         "A table with a row for each stage and a column for each class that an image may be taken "
         "for. Each step of the slider shows the images of another class.",
         "class",
         frames,
-        width=116 + 52 * len(names),
+        width=146 + 52 * len(names),
         height=50 + 36 * len(rows),
     )
 
@@ -46,27 +47,30 @@ def bars_by_step(
     title: str,
     slider: str,
     start: int = 0,
+    groups: tuple[str, str] = ("old classes", "new"),
 ) -> Moving:
     """Show the accuracy on each class at each of some steps: old classes blue, new ones orange.
 
     `steps` names them; `confusions` holds a (classes, classes) matrix for each. The step `start`,
-    counted from 0, is the one to be seen first.
+    counted from 0, is the one to be seen first. `groups` says what the two colours are.
     """
+    first, second = groups
     n = len(confusions[0])
     plot = Plot((-0.6, n - 0.4), (0, 100), "class", "accuracy (%)", height=260)
     colors = ["old"] * n_old + ["new"] * (n - n_old)
     frames = [
         Frame(
             step,
-            "old classes {:.1f} %, new {:.1f} %".format(*old_new_all(matrix, n_old)),
+            f"{first} {old:.1f} %, {second} {new:.1f} %",
             plot.bars(class_accuracies(matrix), colors),
         )
         for step, matrix in zip(steps, confusions, strict=True)
+        for old, new, _ in [old_new_all(matrix, n_old)]
     ]
     return Moving(
         title,
-        "A bar for each class: the share of its test images that are recognised, old classes in "
-        f"blue, new ones in orange. The slider moves through: {slider}.",
+        f"A bar for each class: the share of its test images that are recognised, {first} in "
+        f"blue, {second} in orange. The slider moves through: {slider}.",
         slider,
         frames,
         plot.axes({float(c): str(c) for c in range(n)}),
@@ -82,7 +86,7 @@ def old_against_new(
     values = np.array([old_new_all(matrix, n_old) for matrix in confusions])
     x = np.log10(np.asarray(rates, dtype=np.float64))
     ticks = {float(at): f"{10**at:g}" for at in x}
-    plot = Plot((x[0] - 0.1, x[-1] + 0.1), (0, 100), "learning rate", "accuracy (%)", height=280)
+    plot = Plot((x[0] - 0.25, x[-1] + 0.25), (0, 100), "learning rate", "accuracy (%)", height=280)
     lines = "".join(plot.line(x, values[:, i], name) for i, name in enumerate(GROUPS))
     frames = [
         Frame(

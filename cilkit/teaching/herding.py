@@ -53,7 +53,7 @@ class Steps:
             + plot.line(ks, random)
             + plot.line(ks, herding, "old")
             + plot.words(1.5, random[0], "random")
-            + plot.words(len(ks), herding[-1] + 0.06 * plot.y[1], "herding", "end")
+            + plot.words(1.2, 0.04 * plot.y[1], "herding")
         )
 
     def frame(self, k: int) -> Frame:

@@ -108,9 +108,10 @@ def heat(
     rows: Sequence[str],
     columns: Sequence[str],
     *,
-    left: int = 110,
+    left: int = 140,
     top: int = 40,
     cell: tuple[int, int] = (84, 40),
+    digits: int = 1,
 ) -> str:
     """Draw a table of percentages, darker where higher; NaN stays empty."""
     width, height = cell
@@ -124,5 +125,6 @@ def heat(
                 ink = ' fill="#fff"' if value > 55 else ""
                 x = left + width * j
                 parts.append(rect(x + 1, y + 1, width - 2, height - 2, "", shade))
-                parts.append(text(x + width / 2, y + height / 2 + 4, f"{value:.1f}", "middle", ink))
+                number = f"{value:.{digits}f}"
+                parts.append(text(x + width / 2, y + height / 2 + 4, number, "middle", ink))
     return "".join(parts)

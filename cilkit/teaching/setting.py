@@ -69,7 +69,7 @@ def questions_by_stage(
     frames = [
         Frame(
             f"after stage {number}",
-            ", ".join(f"{name}: {value:.1f} %" for name, value in zip(names, row, strict=True)),
+            ", ".join(f"{name} {value:.1f} %" for name, value in zip(names, row, strict=True)),
             plot.bars(row, ["faint"] * len(names), 0.5),
         )
         for number, row in enumerate(answers, 1)

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from cilkit.metrics import class_accuracies, stage_accuracy
 from cilkit.records import Record, StageRecord, run_record, stage_records
 from cilkit.teaching.moving import Frame, Moving
@@ -42,7 +40,7 @@ def stage_frame(plot: Plot, stages: Mapping[str, StageRecord]) -> Frame:
     panels, says = [], []
     for name, stage in stages.items():
         classes = ["old"] * stage.n_old + ["new"] * (stage.n_seen - stage.n_old)
-        head = plot.words(float(np.mean(plot.x)), 106, name, "middle")
+        head = plot.words(plot.x[1], 106, name, "end")
         panels.append(head + plot.bars(class_accuracies(stage.after.confusion), classes))
         says.append(f"{name} {stage_accuracy(stage):.1f} %")
     first = next(iter(stages.values()))

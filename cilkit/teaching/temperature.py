@@ -53,4 +53,4 @@ def softened(
         (first, second), classes = (100 * row).topk(2)
         a, b = (names[int(c)] for c in classes)
         says.append(f"{caption}: {a} with {first:.1f} %, {b} with {second:.1f} %")
-    return Frame(f"{temperature:.2g}", "; ".join(says), side_by_side(panels))
+    return Frame(f"T = {temperature:.2g}", "; ".join(says), side_by_side(panels))
