@@ -1,6 +1,7 @@
 """CIFAR-100 (Krizhevsky 2009), from whatever form of it you have. Chapter 8."""
 
 import tarfile
+import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +20,7 @@ FOLDER, ARCHIVE = "cifar-100-python", "cifar-100-python.tar.gz"
 def cifar100(config: Config) -> DataSet:
     """Load 50,000 + 10,000 colour images of 32x32, in 100 classes; all files are checked.
 
-    `config.data_path` is, or holds, the archive or the folder that comes out of it.
+    `config.data_path` is, or holds, an archive of the official files or the folder of them.
     """
     from torchvision.datasets import CIFAR100
 
@@ -27,7 +28,8 @@ def cifar100(config: Config) -> DataSet:
     try:
         train, test = (CIFAR100(parent, train=part) for part in (True, False))
     except (RuntimeError, OSError) as error:  # torchvision does not say which file
-        raise InputError(damaged_file(parent, str(error))) from error
+        wrong = wrong_file(parent / FOLDER) or f"{str(parent)!r} cannot be read: {error}"
+        raise InputError(wrong) from error
     samples = samples_of(train)
     mean, std = statistics(samples.images())
     return DataSet("cifar100", samples, samples_of(test), tuple(train.classes), mean, std)
@@ -37,53 +39,58 @@ def find(config: Config) -> Path:
     """Return the folder that holds the folder; unpack or download what is in it, if need be."""
     from torchvision.datasets import CIFAR100
 
-    path = config.data_path
+    path = config.data_path.absolute()
     if path.is_file():
-        return unpack(path, CIFAR100.tgz_md5)
-    if path.name == FOLDER and path.is_dir():
-        return path.resolve().parent
+        return unpack(path)
     if (path / FOLDER).is_dir():
         return path
+    if path.name == FOLDER and path.is_dir():
+        return path.parent
     if not (path / ARCHIVE).is_file():
         if not config.download:
-            raise InputError(missing(path))
+            raise InputError(missing(config.data_path))
         fetch(CIFAR100.url, path / ARCHIVE, CIFAR100.tgz_md5)
-    return unpack(path / ARCHIVE, CIFAR100.tgz_md5)
+    return unpack(path / ARCHIVE)
 
 
-def unpack(archive: Path, md5: str) -> Path:
-    """Unpack an archive beside itself, wholly or not at all; return where the folder is."""
-    parent = archive.resolve().parent
+def unpack(archive: Path) -> Path:
+    """Unpack an archive beside itself, wholly or not at all; return where the folder is.
+
+    You may have packed it yourself: the files in it are checked, not the archive.
+    """
+    parent = archive.parent
     if (parent / FOLDER).is_dir():
         return parent
     try:
-        if checksum(archive) != md5:
-            raise InputError(
-                f"{str(archive)!r} is damaged, incomplete or another file: its checksum is not "
-                f"that of {ARCHIVE}; fetch it again"
-            )
         with TemporaryDirectory(dir=parent) as unfinished:
             with tarfile.open(archive) as file:
-                file.extractall(unfinished, filter="data")
-            (Path(unfinished) / FOLDER).rename(parent / FOLDER)
+                ours = (member for member in file if FOLDER in member.name)
+                file.extractall(unfinished, ours, filter="data")
+            if wrong := wrong_file(Path(unfinished, FOLDER)):
+                raise tarfile.ReadError(wrong.replace(f"{unfinished}/", ""))
+            Path(unfinished, FOLDER).rename(parent / FOLDER)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{str(archive)!r} is damaged, incomplete or another file ({error}); fetch it again"
+        ) from error
     except OSError as error:
         raise InputError(f"{str(archive)!r} could not be unpacked: {error}") from error
     return parent
 
 
-def damaged_file(parent: Path, reason: str) -> str:
-    """Say which of the files is missing or damaged."""
+def wrong_file(folder: Path) -> str:
+    """Say which of the files is missing or damaged; nothing, where all are as published."""
     from torchvision.datasets import CIFAR100
 
     md5s = dict([*CIFAR100.train_list, *CIFAR100.test_list])
     md5s["meta"] = CIFAR100.meta["md5"]
     for name, md5 in md5s.items():
-        path = parent / FOLDER / name
+        path = folder / name
         if not path.is_file():
             return f"{str(path)!r} is missing; {ARCHIVE} holds it"
         if checksum(path) != md5:
             return f"{str(path)!r} is damaged: its checksum is not that of CIFAR-100's"
-    return f"CIFAR-100 in {str(parent)!r} cannot be read: {reason}"
+    return ""
 
 
 def missing(folder: Path) -> str:

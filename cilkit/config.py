@@ -30,7 +30,8 @@ class Config:
     method: str = "wa"  # finetune, lwf, replay, replay-kd, wa or joint
     seed: int = 0  # weights, order of the images, augmentation
 
-    dataset: str = "digits"  # digits, glyphs, cifar100, imagenet100, imagenet1000, folder or npz
+    # digits, glyphs, glyphs-held-out, cifar100, imagenet100, imagenet1000, folder or npz
+    dataset: str = "digits"
     data_path: Path = Path("data")  # the folder that holds the data set's files
     split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
     class_list: Literal["first", "seed-1993"] = "first"  # which 100 of ImageNet's classes

@@ -44,9 +44,19 @@ def digits(config: Config) -> DataSet:
 
 def glyphs(config: Config) -> DataSet:
     """Draw 100 characters in matplotlib's fonts: 10,000 + 2,000 colour images of 32x32."""
+    return drawn("glyphs", "test")
+
+
+def glyphs_held_out(config: Config) -> DataSet:
+    """Draw the same images to learn from; 2,000 others to test with, in fonts never trained on."""
+    return drawn("glyphs-held-out", "held-out")
+
+
+def drawn(name: str, test: str) -> DataSet:
+    """Return the glyphs, tested on this part of them."""
     from cilkit.glyphs import CHARACTERS, glyph_samples  # matplotlib takes a second
 
-    return image_set("glyphs", glyph_samples("train"), glyph_samples("test"), tuple(CHARACTERS))
+    return image_set(name, glyph_samples("train"), glyph_samples(test), tuple(CHARACTERS))
 
 
 def npz(config: Config) -> DataSet:
@@ -90,4 +100,5 @@ DATASETS: dict[str, Callable[[Config], DataSet]] = {
     "folder": folder,
     "npz": npz,
     "glyphs": glyphs,
+    "glyphs-held-out": glyphs_held_out,
 }

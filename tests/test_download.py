@@ -147,16 +147,22 @@ def cifar_files() -> dict[str, bytes]:
     return {"train": part([0, 1, 2, 0, 1, 2]), "test": part([2, 1, 0]), "meta": meta}
 
 
-@pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch, server: Server) -> bytes:
-    """Return a small archive that torchvision takes for CIFAR-100, and let the server have it."""
-    files, packed = cifar_files(), io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+def packed(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
+    """Return an archive of files in CIFAR's folder."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode=mode) as tar:  # type: ignore[call-overload]
         for name, content in files.items():
             info = tarfile.TarInfo(f"{FOLDER}/{name}")
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
-    server.content = packed.getvalue()
+    return archive.getvalue()
+
+
+@pytest.fixture
+def archive(monkeypatch: pytest.MonkeyPatch, server: Server) -> bytes:
+    """Return a small archive that torchvision takes for CIFAR-100, and let the server have it."""
+    files = cifar_files()
+    server.content = packed(files)
     monkeypatch.setattr(CIFAR100, "url", server.url)
     monkeypatch.setattr(CIFAR100, "tgz_md5", md5(server.content))
     monkeypatch.setattr(CIFAR100, "train_list", [["train", md5(files["train"])]])
@@ -204,7 +210,34 @@ def test_nothing_is_downloaded_unless_asked_for(
     assert server.asked == []
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive"])
+@pytest.mark.parametrize("mode", ["w:", "w:xz"])
+def test_an_archive_may_be_one_of_your_own(mode: str, archive: bytes, tmp_path: Path) -> None:
+    """The files in it are what is checked."""
+    (tmp_path / "mine.tar").write_bytes(packed(cifar_files(), mode))
+    assert load(tmp_path / "mine.tar").class_names == ("apple", "bee", "can")
+
+
+def test_where_a_download_was_asked_for_the_data_set_is_found_again(
+    archive: bytes, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        assert len(load(tmp_path / FOLDER, download=True).test) == 3
+
+
+def broken_archives() -> list[bytes]:
+    """What may be found under the archive's name."""
+    files = cifar_files()
+    damaged, whole = packed(files | {"test": b"something else"}), packed(files)
+    return [
+        b"",
+        b"no archive",
+        damaged,
+        packed({"train": files["train"]}),
+        whole[: len(whole) // 2],
+    ]
+
+
+@pytest.mark.parametrize("content", broken_archives())
 def test_a_broken_archive_is_named(content: bytes, archive: bytes, tmp_path: Path) -> None:
     (tmp_path / ARCHIVE).write_bytes(content)
     with pytest.raises(InputError, match=rf"{ARCHIVE}' is damaged, incomplete or another file"):

@@ -91,6 +91,12 @@ def test_a_class_is_named_by_its_character() -> None:
     assert build_dataset(Config(dataset="glyphs")).class_names == tuple(CHARACTERS)
 
 
+def test_held_out_fonts_are_a_test_set_of_their_own(parts: dict[str, Samples]) -> None:
+    dataset = build_dataset(Config(dataset="glyphs-held-out"))
+    assert torch.equal(dataset.train.images(), parts["train"].images())
+    assert torch.equal(dataset.test.images(), parts["held-out"].images())
+
+
 def test_the_preset_deals_glyphs_as_the_field_deals_cifar100() -> None:
     config = PRESETS["glyphs-b50-10"]
     scenario = build_scenario(build_dataset(config), config)
