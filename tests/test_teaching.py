@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,32 @@ def test_source_shows_the_code_itself_and_where_it_is() -> None:
     path, first, last = re.findall(r"main/(\S+)#L(\d+)-L(\d+)", shown._repr_markdown_())[0]
     lines = (Path(cilkit.__file__).parents[1] / path).read_text(encoding="utf-8").splitlines()
     assert "\n".join(lines[int(first) - 1 : int(last)]) == repr(shown)
+
+
+FROM_GIT = {"url": "https://github.com/a/b.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
+FROM_A_FOLDER = {"url": "file:///home/a/b", "dir_info": {"editable": True}}
+
+
+@pytest.mark.parametrize(
+    ("published", "origin", "place"),
+    [
+        ("https://github.com/c/d/blob/123", FROM_GIT, "https://github.com/c/d/blob/123"),
+        ("", FROM_GIT, "https://github.com/a/b/blob/abc"),
+        ("", FROM_A_FOLDER, "https://github.com/e/f/blob/main"),
+        ("", {}, "https://github.com/e/f/blob/main"),
+    ],
+    ids=["on a published page", "installed from git, as in Colab", "from a folder", "from a wheel"],
+)
+def test_a_link_leads_to_the_code_that_runs(
+    published: str, origin: dict[str, Any], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = SimpleNamespace(
+        read_text=lambda name: json.dumps(origin) if origin else None,
+        metadata=SimpleNamespace(get_all=lambda name: ["Source, https://github.com/e/f"]),
+    )
+    monkeypatch.setattr("cilkit.teaching.source.distribution", lambda name: package)
+    monkeypatch.setenv("COURSE_CODE", published)
+    assert source(herd).url.split("/cilkit/functional.py#L")[0] == place
 
 
 def test_without_a_kernel_a_slider_is_drawn_at_its_first_value() -> None:

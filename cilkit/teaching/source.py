@@ -42,8 +42,8 @@ def home() -> str:
 
     Else it is the branch `main` of the project, whose address `pyproject.toml` states.
     """
-    if "COURSE_CODE" in os.environ:
-        return os.environ["COURSE_CODE"]
+    if published := os.environ.get("COURSE_CODE"):
+        return published
     package = distribution("cilkit")
     origin = json.loads(package.read_text("direct_url.json") or "{}")
     if "vcs_info" in origin and origin["url"].startswith("https://"):
