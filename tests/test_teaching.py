@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -158,7 +159,8 @@ def test_a_link_leads_to_the_code_that_runs(
         read_text=lambda name: json.dumps(origin) if origin else None,
         metadata=SimpleNamespace(get_all=lambda name: ["Source, https://github.com/e/f"]),
     )
-    monkeypatch.setattr("cilkit.teaching.source.distribution", lambda name: package)
+    module = sys.modules["cilkit.teaching.source"]  # the name is the function's, too
+    monkeypatch.setattr(module, "distribution", lambda name: package)
     monkeypatch.setenv("COURSE_CODE", published)
     assert source(herd).url.split("/cilkit/functional.py#L")[0] == place
 
