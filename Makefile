@@ -3,12 +3,16 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+REQUIREMENTS ?= requirements.txt
 OUT ?= runs/digits
 PROCESSES ?= 2
 BIN = $(VENV)/bin
 PAGE = _build/html/index.html
+# What pip says of an old Python is about other packages.
+TOO_OLD = 'cilkit needs Python 3.11 or newer, this is %d.%d; try: make PYTHON=python3.12' \
+	% sys.version_info[:2]
 
-.PHONY: book serve notebooks experiment test lint clean
+.PHONY: book serve notebooks experiment test lint links dist clean
 
 book: $(VENV)/ready
 	rm -rf _build
@@ -38,11 +42,28 @@ lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-$(VENV)/ready: requirements.txt pyproject.toml
+# Are the addresses still there that the book leads to? Asks each of them.
+links: $(VENV)/ready
+	$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links
+
+# What a release is made of; it is tried where nothing else of ours is.
+dist:
+	rm -rf dist build
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/pip install --quiet --requirement requirements-release.txt
+	build/tools/bin/python -m build
+	build/tools/bin/twine check --strict dist/*
+	$(PYTHON) -m venv build/alone
+	build/alone/bin/pip install --quiet dist/*.whl
+	cd build && alone/bin/cilkit run --preset digits --epochs 1 --out try
+	cd build && alone/bin/python -c "from cilkit.teaching import stored; print(*stored('digits'))"
+
+$(VENV)/ready: $(REQUIREMENTS) pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit($(TOO_OLD) if sys.version_info < (3, 11) else 0)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --requirement requirements.txt
+	$(BIN)/pip install --quiet --requirement $(REQUIREMENTS)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 clean:
-	rm -rf $(VENV) _build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) _build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
