@@ -117,11 +117,11 @@ COLUMNS = {
 
 def table(runs: Mapping[str, Iterable[Sequence[Record]]]) -> str:
     """Return mean ± standard deviation over the seeds, a line for each method, in percent."""
-    lines = [f"{'percent':12}" + "".join(f"{title:>15}" for title in COLUMNS.values())]
+    lines = [f"{'percent':12}" + "".join(f"{title:>13}" for title in COLUMNS.values())]
     for method, of_method in runs.items():
         numbers = [summary(records) for records in of_method]
         cells = [spread([n[key] for n in numbers]) for key in COLUMNS]
-        lines.append(f"{method:12}" + "".join(f"{cell:>15}" for cell in cells))
+        lines.append(f"{method:12}" + "".join(f"{cell:>13}" for cell in cells))
     return "\n".join(lines)
 
 

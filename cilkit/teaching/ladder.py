@@ -21,7 +21,7 @@ def ladder(runs: Runs, name: str) -> Moving:
     """Show what each repair adds, over the runs of `RUNGS` on the data set `name`."""
     seen = [record.n_seen for record in stage_records(runs["wa"][0])]
     curves = Plot((0, max(seen)), (0, 100), "classes seen so far", "accuracy (%)", right=210)
-    bars = Plot((-0.7, 1.7), (0, 100), "accuracy at the end", left=490)
+    bars = Plot((-0.7, 1.7), (0, 100), "at the end", left=490)
     frames = [
         Frame(
             rung,
