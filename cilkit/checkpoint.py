@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 
 from cilkit.errors import InputError
@@ -38,13 +38,27 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
     lines = [to_json(record) for record in checkpoint.records]
     text = json.dumps({"numbers": checkpoint.numbers, "records": lines, "shapes": shapes(tensors)})
+    content = serialise(tensors, {"cilkit": text, "sha256": fingerprint(tensors, text)})
     unfinished = folder / "checkpoint.unfinished"
-    save_file(tensors, unfinished, {"cilkit": text, "sha256": fingerprint(tensors, text)})
-    with unfinished.open("rb+") as file:
-        os.fsync(file.fileno())
+    write(unfinished, content)
     if (folder / NEWEST).exists():
         (folder / NEWEST).replace(folder / PREVIOUS)
     unfinished.replace(folder / NEWEST)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file through to the disk; `OSError` names it, also where the disk is full.
+
+    Safetensors could write itself, but leaves files of its own behind when it is killed, and files
+    that only their owner can read.
+    """
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def find(folder: Path) -> Checkpoint | None:
@@ -65,7 +79,7 @@ def find(folder: Path) -> Checkpoint | None:
                     warnings.warn(f"{damage}; going on from the one before it", stacklevel=2)
                 return found
     if damage is not None:
-        raise damage
+        raise InputError(f"{damage}; there is no whole one: start anew in another folder")
     return None
 
 

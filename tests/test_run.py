@@ -1,6 +1,8 @@
 """A run as a whole: it learns, it can be stopped and resumed anywhere, it never overwrites."""
 
+import errno
 import json
+import os
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -110,11 +112,11 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(
     whole = load(uninterrupted[0] / NEWEST)
     save(tmp_path, whole)
 
-    def torn(tensors: object, unfinished: Path, metadata: object) -> None:
-        unfinished.write_bytes(b"half")
-        raise OSError("disk full")
+    def torn(descriptor: int) -> None:
+        os.truncate(descriptor, 4)
+        raise OSError(errno.ENOSPC, "disk full")
 
-    monkeypatch.setattr("cilkit.checkpoint.save_file", torn)
+    monkeypatch.setattr(os, "fsync", torn)
     with pytest.raises(OSError, match="disk full"):
         save(tmp_path, replace(whole, numbers=whole.numbers | {"stage": 1}))
     found = find(tmp_path)
