@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 import tyro
-from safetensors import SafetensorError
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from cilkit.config import Config
@@ -22,22 +20,24 @@ from cilkit.distributed import (
     from_main,
     is_main,
     is_restarted,
+    lacks_memory,
     lost_process,
     processes,
-    rank,
     stoppable,
+    told_rank,
 )
 from cilkit.errors import InputError, lookup
 from cilkit.experiment import Observer
 from cilkit.observers import Console, Csv, TensorBoard
 from cilkit.presets import PRESETS
+from cilkit.workers import lost_worker
 
 Preset = Annotated[
     str, arg(help=f"the settings to start from: {', '.join(PRESETS)}", metavar="NAME")
 ]
 DEFAULT_PRESET = "digits"
 # What may break a run off; `explain` tells accidents from mistakes of ours.
-BREAKDOWNS = (OSError, MemoryError, ArithmeticError, RuntimeError, SafetensorError)
+BREAKDOWNS = (OSError, MemoryError, ArithmeticError, RuntimeError)
 DESCRIPTION = f"""Learn classes one stage after another, and see what remains of the first ones.
 
 Presets: {", ".join(PRESETS)}. Start with `cilkit compare --out runs/digits`."""
@@ -64,7 +64,8 @@ class Run:
         if is_main():
             observers += [Csv(self.out)] if self.csv else []
             observers += [TensorBoard(self.out)] if self.tensorboard else []
-        run(self.config, self.out, observers, resume=self.resume)
+        with stoppable():
+            run(self.config, self.out, observers, resume=self.resume)
         draw([self.out], self.out)
 
 
@@ -83,9 +84,10 @@ class Compare:
         """Compare, print the table, and draw."""
         from cilkit.compare import compare, table
 
-        runs = compare(
-            self.config, self.methods, self.seeds, self.out, [Console()], resume=self.resume
-        )
+        with stoppable():
+            runs = compare(
+                self.config, self.methods, self.seeds, self.out, [Console()], resume=self.resume
+            )
         if is_main():
             print(table(runs))
         draw([self.out], self.out)
@@ -152,13 +154,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         command = parse(words)
-        with processes(getattr(command, "config", Config()).timeout), stoppable():
+        with processes(getattr(command, "config", Config()).timeout):
             command()
     except InputError as error:
         return say(f"error: {error}", 2) if is_main() else 2
     except Stopped as stopped:
         sentence = f"stopped by {stopped}; go on with the same command and --resume"
         return say(sentence, 128 + stopped.number) if is_main() else 128 + stopped.number
+    except KeyboardInterrupt:
+        return say("stopped at once; what was saved is whole", 130)
     except BREAKDOWNS as error:
         sentence = explain(error)  # every process speaks: one alone may have the trouble
         if not sentence:  # a mistake of ours, which deserves its traceback
@@ -175,14 +179,16 @@ def say(sentence: str, status: int) -> int:
 
 def explain(error: Exception) -> str:
     """Return a sentence for what can break a run off through no fault of the program, else ''."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if lacks_memory(error):
         return "out of memory; a smaller --batch-size needs less"
-    if isinstance(error, OSError | SafetensorError):
+    if isinstance(error, OSError):
         return f"a file could not be read or written: {error}"
     if isinstance(error, ArithmeticError | ProcessesDiffer):
         return str(error)
+    if lost_worker(error):
+        return "a process that reads images died; fewer --workers need less memory"
     if lost_process(error):
-        return f"process {rank()} lost touch with another one, which died or hangs"
+        return f"process {told_rank()} lost touch with another one, which died or hangs"
     return ""
 
 

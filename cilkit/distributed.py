@@ -67,9 +67,14 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def told_rank() -> int:
+    """Return the number that `torchrun` gave this process: before they join and after, too."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def is_main() -> bool:
     """Tell whether this is the process that writes and prints; right before they join, too."""
-    return (rank() if dist.is_initialized() else int(os.environ.get("RANK", "0"))) == 0
+    return (rank() if dist.is_initialized() else told_rank()) == 0
 
 
 def is_restarted() -> bool:
@@ -123,6 +128,13 @@ def stop_if_asked(step: int) -> None:
         asked = int(everyone)
     if asked:
         raise Stopped(asked)
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Tell whether an error means that memory ran out; on a CPU, torch has no class for it."""
+    words = ("allocate memory", "out of memory", "ALLOC_FAILED")
+    named = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return named or any(word in str(error) for word in words)
 
 
 def lost_process(error: Exception) -> bool:

@@ -129,12 +129,18 @@ def run(
 def first_records(
     described: RunRecord, found: Checkpoint | None, start: Checkpoint | None
 ) -> list[Record]:
-    """Return the records so far: of the run to be resumed, or of the start it shares."""
-    if found is None:
-        return [described, *(start.records[1:] if start is not None else [])]
-    if found.numbers["processes"] == world_size():
-        return found.records
-    return [*found.records, ResumeRecord(found.numbers["processes"], world_size())]
+    """Return the records so far: of the run to be resumed, or of the start it shares.
+
+    The last one notes it if other processes go on than came so far.
+    """
+    begin = found or start
+    if begin is None:
+        return [described]
+    records = [found.records[0] if found else described, *begin.records[1:]]
+    before, to_do = begin.numbers["processes"], len(described.classes_per_stage)
+    if before != world_size() and begin.numbers["stage"] < to_do:
+        records.append(ResumeRecord(before, world_size()))
+    return records
 
 
 def is_due(record: Progress, config: Config) -> bool:

@@ -36,6 +36,11 @@ def results(loader: "DataLoader[Any]") -> Iterator[Any]:
         raise BadImage(str(error).splitlines()[-1].removeprefix(f"{NAME}: ")) from error
 
 
+def lost_worker(error: Exception) -> bool:
+    """Tell whether an error means that a worker died; torch raises it wherever we happen to be."""
+    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+
+
 NAME = f"{BadImage.__module__}.{BadImage.__qualname__}"
 
 

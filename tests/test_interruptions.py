@@ -33,9 +33,9 @@ from cilkit.cli import main
 from cilkit.data import DataSet, Samples
 from cilkit.datasets import image_set
 from cilkit.distributed import Stopped, stop_if_asked, stoppable
-from cilkit.experiment import build_model
+from cilkit.experiment import build_model, first_records
 from cilkit.metrics import stage_accuracy
-from cilkit.records import ResumeRecord, StageRecord, stage_records
+from cilkit.records import ResumeRecord, RunRecord, StageRecord, stage_records
 from cilkit.state import restore, state_of
 
 # Three stages of digits, two epochs each, 10 + 10 + 7 + 7 + 7 + 7 steps or so: a second or two.
@@ -233,6 +233,18 @@ def test_asking_twice_is_asking_once() -> None:
         stop_if_asked(1)
 
 
+def test_asking_twice_by_hand_stops_at_once_with_a_sentence(
+    tmp_path: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    def ask_twice(record: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("cilkit.cli.Console", lambda: ask_twice)
+    assert main([*QUICK, "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "cilkit: stopped at once; what was saved is whole\n"
+
+
 @pytest.fixture(scope="module")
 def pair(folder: Path) -> Ended:
     """A run of two processes, one of which got a signal."""
@@ -263,6 +275,21 @@ def test_a_run_goes_on_with_fewer_processes(
     ]
     found, expected = accuracies(out), accuracies(alone[2])
     assert found == pytest.approx(expected, abs=15)
+
+
+def test_a_finished_run_that_other_processes_look_at_gets_no_note(
+    alone: dict[int, Path], tmp_path: Path
+) -> None:
+    out = shutil.copytree(alone[2], tmp_path / "run")
+    assert go(out, "--resume").statuses == [0]
+    assert kill.compare(out, alone[2]) == ""
+
+
+def test_a_run_notes_that_other_processes_trained_the_first_stage_it_shares(pair: Ended) -> None:
+    described, *so_far = (start := load(pair.out / NEWEST)).records
+    assert isinstance(described, RunRecord)
+    records = first_records(described, None, start)
+    assert records == [described, *so_far, ResumeRecord(processes_before=2, processes=1)]
 
 
 def accuracies(out: Path) -> list[float]:
@@ -338,7 +365,7 @@ def test_the_checkpoint_before_a_loss_that_is_no_number_stays(
 @pytest.fixture(scope="module")
 def starved(folder: Path) -> Ended:
     """A run of two processes, one of which ran out of memory."""
-    return go(folder / "starved", size=2, trouble="memory 1 13")
+    return go(folder / "starved", size=2, trouble="memory 0 13")
 
 
 def test_a_process_that_runs_out_of_memory_says_what_helps(starved: Ended) -> None:
@@ -347,7 +374,7 @@ def test_a_process_that_runs_out_of_memory_says_what_helps(starved: Ended) -> No
 
 
 def test_a_process_that_ends_alone_is_missed_by_the_others(starved: Ended) -> None:
-    assert "cilkit: process 0 lost touch with another one, which died or hangs" in starved.said
+    assert "cilkit: process 1 lost touch with another one, which died or hangs" in starved.said
 
 
 def test_the_checkpoint_before_the_memory_ran_out_leads_to_the_same_end(
@@ -356,6 +383,15 @@ def test_the_checkpoint_before_the_memory_ran_out_leads_to_the_same_end(
     out = shutil.copytree(starved.out, tmp_path / "run")
     assert go(out, "--resume", size=2).statuses == [0, 0]
     assert kill.compare(out, alone[2]) == ""
+
+
+def test_a_worker_that_dies_gets_one_sentence(tmp_path: Path) -> None:
+    words = ["--augment", "timm", "--workers", "1"]
+    ended = go(tmp_path / "run", *words, trouble="worker 0 13")
+    assert ended.statuses == [1]
+    sentence = "cilkit: a process that reads images died; fewer --workers need less memory; what "
+    assert ended.said.splitlines()[-1].startswith(sentence)
+    assert "Traceback" not in ended.said
 
 
 def test_processes_whose_weights_differ_stop_at_the_end_of_the_stage(tmp_path: Path) -> None:
@@ -376,18 +412,18 @@ def test_no_checkpoint_holds_numbers_that_are_none(tmp_path: Path) -> None:
 def test_a_full_disk_gets_one_sentence_and_leaves_the_last_checkpoint_whole(
     alone: dict[int, Path], tmp_path: Path, monkeypatch: Patch, capsys: Capture
 ) -> None:
-    calls, save_file = count(1), damage.save_file
+    calls = count(1)
 
-    def fill_the_disk(tensors: dict[str, Tensor], file: Path, about: dict[str, str]) -> None:
+    def fill_the_disk(descriptor: int) -> None:
         if next(calls) == 2:
-            file.write_bytes(b"half")
+            os.truncate(descriptor, 4)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        save_file(tensors, file, about)
 
-    monkeypatch.setattr("cilkit.checkpoint.save_file", fill_the_disk)
+    monkeypatch.setattr(os, "fsync", fill_the_disk)
     assert main([*QUICK, "--out", str(tmp_path)]) == 1
-    said = capsys.readouterr().err
-    assert (said.count("\n"), "No space left on device" in said) == (1, True)
+    said, sentence = capsys.readouterr().err, f"No space left on device: '{tmp_path}/checkpoint."
+    assert (said.count("\n"), sentence in said) == (1, True)
+    monkeypatch.undo()
     assert main([*QUICK, "--out", str(tmp_path), "--resume"]) == 0
     assert kill.compare(tmp_path, alone[1]) == ""
 
