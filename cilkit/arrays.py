@@ -28,7 +28,7 @@ def as_numpy(values: Any, what: str) -> NDArray[Any]:
     if array.size == 0:
         raise InputError(f"{what} is empty")
     if array.dtype.kind not in "buif":
-        raise InputError(f"{what} holds {array.dtype} ({array.flat[0]!r:.40}), not numbers")
+        raise InputError(f"{what} holds {array.dtype} ({str(array.flat[0])!r:.40}), not numbers")
     return array
 
 
@@ -67,8 +67,8 @@ def labels_of(labels: Any, count: int, what: str) -> Tensor:
     array = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
     if array.dtype.kind in "USO":
         raise InputError(
-            f"{what} holds text ({array.flat[0]!r:.40}); give whole numbers from 0, and the names "
-            f"as class_names: names, labels = numpy.unique(labels, return_inverse=True)"
+            f"{what} holds text ({str(array.flat[0])!r:.40}); give whole numbers from 0, and the "
+            f"names as class_names: names, labels = numpy.unique(labels, return_inverse=True)"
         )
     if array.shape != (count,):
         raise InputError(f"{what} has the shape {array.shape}; {count} images need ({count},)")

@@ -78,9 +78,12 @@ def npz(config: Config) -> DataSet:
             f"{str(path)!r} lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}"
         )
     names = arrays.get("class_names")
-    given = None if names is None else [str(name) for name in names]
+    given = None if names is None else [str(name) for name in names.flat]
     train_images, train_labels, test_images, test_labels = (arrays[name] for name in ARRAYS)
-    return DataSet.of(train_images, train_labels, test_images, test_labels, given, path.stem)
+    try:
+        return DataSet.of(train_images, train_labels, test_images, test_labels, given, path.stem)
+    except InputError as error:
+        raise InputError(f"in {str(path)!r}, {error}") from error
 
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")

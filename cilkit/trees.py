@@ -45,7 +45,7 @@ def read_tree(config: Config, classes: Classes = None) -> tuple[Samples, Samples
         )
     train, names = samples_below(config, "train", classes)
     test, test_names = samples_below(config, below, classes)
-    check_same(names, test_names, below)
+    check_same(names, test_names, root / "train", root / below)
     return train, test, names
 
 
@@ -110,13 +110,13 @@ def images_below(root: bytes, folder: bytes) -> Iterator[bytes]:
 KNOWN = frozenset(suffix.encode() for suffix in SUFFIXES)
 
 
-def check_same(train: Sequence[str], test: Sequence[str], below: str) -> None:
-    """Refuse classes of which there are no images to learn from, or none to test with."""
-    for have, lack, there, here in ((test, train, below, "train"), (train, test, "train", below)):
+def check_same(train: Sequence[str], test: Sequence[str], first: Path, second: Path) -> None:
+    """Refuse classes of which one of the two folders has no images."""
+    for have, lack, there, here in ((test, train, second, first), (train, test, first, second)):
         if strange := sorted(set(have) - set(lack)):
             raise InputError(
-                f"{there} has classes that {here} lacks: {some(strange)}; each class needs images "
-                f"in both"
+                f"{str(there)!r} has classes that {str(here)!r} lacks: {some(strange)}; each class "
+                f"needs images in both"
             )
 
 

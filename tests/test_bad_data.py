@@ -19,7 +19,7 @@ from trouble import PATIENCE
 
 from cilkit import Config, DataSet, InputError, build, learn, run
 from cilkit.checks import find_damage, without_damage
-from cilkit.datasets import build_dataset
+from cilkit.datasets import ARRAYS, build_dataset
 from cilkit.files import Files
 from cilkit.images import BadImage, check_image, open_image
 from cilkit.records import stage_records
@@ -232,7 +232,8 @@ def test_what_file_managers_leave_is_overlooked(tree: Path) -> None:
 @pytest.mark.parametrize(("part", "other"), [("val", "train"), ("train", "val")])
 def test_a_class_that_one_part_lacks_is_named(part: str, other: str, tree: Path) -> None:
     draw(tree / part / "eel" / "1.jpg", 3, 0)
-    assert f"{part} has classes that {other} lacks: eel" in refusal(tree)
+    sentence = f"{str(tree / part)!r} has classes that {str(tree / other)!r} lacks: eel"
+    assert sentence in refusal(tree)
 
 
 def test_a_folder_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
@@ -395,7 +396,7 @@ def test_images_that_are_no_pixels_are_refused(images: object, sentence: str) ->
         ([0, 1, 3, 0, 1, 3], "train_labels lacks 2; each of the 4 classes"),
         ([1, 2, 3, 1, 2, 3], "train_labels lacks 0"),
         ([-1, 0, 1, 2, 0, 1], "train_labels holds -1; labels run from 0 to 2"),
-        (["cat", "dog", "eel"] * 2, "train_labels holds text .*cat.*return_inverse"),
+        (["cat", "dog", "eel"] * 2, r"train_labels holds text \('cat'\).*return_inverse"),
         ([0, 1, 2], r"has the shape \(3,\); 6 images need \(6,\)"),
         (np.eye(3)[[0, 1, 2, 0, 1, 2]], r"has the shape \(6, 3\)"),
         ([0, 1, 2, 0, 1, 1.5], "must be whole numbers; one is 1.5"),
@@ -419,12 +420,28 @@ def test_a_run_takes_a_data_set_of_arrays(tmp_path: Path) -> None:
 
 
 def test_an_npz_file_is_a_data_set(tmp_path: Path) -> None:
-    names = ("train_images", "train_labels", "test_images", "test_labels")
-    content = dict(zip(names, arrays(), strict=True)) | {"class_names": np.array(["a", "b", "ç"])}
+    content = dict(zip(ARRAYS, arrays(), strict=True)) | {"class_names": np.array(["a", "b", "ç"])}
     np.savez(tmp_path / "mine.npz", **content)  # type: ignore[arg-type]
     dataset = build_dataset(config_for(tmp_path / "mine.npz", dataset="npz"))
     assert (dataset.name, dataset.class_names) == ("mine", ("a", "b", "ç"))
     assert torch.equal(dataset.train.images(), DataSet.of(*arrays()).train.images())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"train_labels": ["cat", "dog", "eel"] * 2}, "train_labels holds text ('cat')"),
+        ({"test_labels": [0, 1, 3, 0, 1, 3]}, "test_labels holds 3"),
+        ({"train_images": np.full((6, 8, 8, 3), np.nan)}, "train_images holds NaN"),
+        ({"class_names": "one name for all"}, "train_labels holds 1; labels run from 0 to 0"),
+    ],
+)
+def test_an_npz_file_with_bad_arrays_is_named(
+    content: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, **dict(zip(ARRAYS, arrays(), strict=True)) | content)
+    assert npz_refusal(path).startswith(f"in {str(path)!r}, {words}")
 
 
 def npz_refusal(path: Path) -> str:
