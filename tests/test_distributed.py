@@ -11,6 +11,7 @@ from conftest import MakeLearner
 from torch.utils._python_dispatch import TorchDispatchMode
 from trouble import finish, start
 
+import cilkit
 from cilkit import Config, InputError, Learner, Scenario, build, learn
 from cilkit.distributed import find_device
 
@@ -105,6 +106,13 @@ def test_the_gpu_is_that_of_the_rank_on_this_machine(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("RANK", "7")
     monkeypatch.setenv("LOCAL_RANK", "3")
     assert find_device("auto") == torch.device("cuda", 3)
+
+
+def test_one_module_alone_knows_what_starts_and_joins_processes() -> None:
+    words = ("torch.distributed", "barrier", "LOCAL_RANK", "WORLD_SIZE", "TORCHELASTIC")
+    sources = {path.name: path.read_text() for path in Path(cilkit.__file__).parent.rglob("*.py")}
+    know = {name for name, source in sources.items() if any(word in source for word in words)}
+    assert know == {"distributed.py"}
 
 
 def test_augmentation_differs_between_processes(by_size: BySize) -> None:

@@ -90,6 +90,16 @@ def test_each_class_has_its_share_or_all_it_ever_had(
 
 
 @given(splits, budgets, selections)
+def test_a_budget_per_class_is_each_classs_share(
+    stages: list[Counts], budget: int, selection: Selection
+) -> None:
+    memory = Memory(Config(budget=budget, budget_per="class", selection=selection))
+    fill(memory, stages)
+    expected = [min(count, budget) for stage in stages for count in stage]
+    assert [len(images) for images in by_class(memory).values()] == expected
+
+
+@given(splits, budgets, selections)
 def test_no_exemplar_is_kept_twice_even_of_a_class_smaller_than_its_share(
     stages: list[Counts], budget: int, selection: Selection
 ) -> None:
