@@ -21,6 +21,7 @@ from cilkit.distributed import (
     is_main,
     is_restarted,
     lacks_memory,
+    local_rank,
     lost_process,
     processes,
     stoppable,
@@ -157,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with processes(getattr(command, "config", Config()).timeout):
             command()
     except InputError as error:
-        return say(f"error: {error}", 2) if is_main() else 2
+        return say(f"error: {error}", 2) if local_rank() == 0 else 2  # one for each machine
     except Stopped as stopped:
         sentence = f"stopped by {stopped}; go on with the same command and --resume"
         return say(sentence, 128 + stopped.number) if is_main() else 128 + stopped.number
@@ -209,7 +210,7 @@ def parse(words: list[str]) -> Command:
         prog="cilkit",
         args=words,
         description=DESCRIPTION,
-        console_outputs=is_main(),
+        console_outputs=local_rank() == 0,
     )
     return command
 

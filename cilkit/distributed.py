@@ -44,6 +44,7 @@ def processes(timeout: int = 1800) -> Iterator[None]:
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     if torch.cuda.is_available():
+        check_gpus()
         torch.cuda.set_device(local_rank())
     patience = timedelta(seconds=timeout)
     store, number, size = next(rendezvous("env://", timeout=patience))
@@ -55,6 +56,16 @@ def processes(timeout: int = 1800) -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def check_gpus() -> None:
+    """Refuse more processes on this machine than it has GPUs."""
+    asked, there = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if asked > there:
+        raise InputError(
+            f"this machine has GPUs for {there} processes, not {asked}; start fewer, or hide the "
+            f"GPUs by an empty CUDA_VISIBLE_DEVICES"
+        )
 
 
 def rank() -> int:

@@ -1,6 +1,7 @@
 """Several processes do the work of one: they talk over gloo, and are compared by hashes."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from trouble import finish, start
 
 import cilkit
 from cilkit import Config, InputError, Learner, Scenario, build, learn
-from cilkit.distributed import find_device
+from cilkit.cli import main
+from cilkit.distributed import check_gpus, find_device
 
 # What each process found, by the number of processes.
 BySize = dict[int, list[dict[str, Any]]]
@@ -106,6 +108,24 @@ def test_the_gpu_is_that_of_the_rank_on_this_machine(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("RANK", "7")
     monkeypatch.setenv("LOCAL_RANK", "3")
     assert find_device("auto") == torch.device("cuda", 3)
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="GPUs for 1 processes, not 2; start fewer"):
+        check_gpus()
+
+
+def test_a_second_machine_says_what_is_wrong_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The main process is on the first machine, and may find everything in place."""
+    monkeypatch.setattr("cilkit.cli.processes", lambda timeout: nullcontext())
+    monkeypatch.setenv("RANK", "4")
+    words = ["run", "--dataset", "cifar100", "--data-path", "/nowhere", "--out", str(tmp_path)]
+    assert main(words) == 2
+    assert "no CIFAR-100 in '/nowhere'" in capsys.readouterr().err
 
 
 def test_one_module_alone_knows_what_starts_and_joins_processes() -> None:
