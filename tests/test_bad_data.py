@@ -440,7 +440,7 @@ def test_an_npz_file_with_bad_arrays_is_named(
     content: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "mine.npz"
-    np.savez(path, **dict(zip(ARRAYS, arrays(), strict=True)) | content)
+    np.savez(path, **dict(zip(ARRAYS, arrays(), strict=True)) | content)  # type: ignore[arg-type]
     assert npz_refusal(path).startswith(f"in {str(path)!r}, {words}")
 
 
