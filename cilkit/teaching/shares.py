@@ -9,7 +9,7 @@ from cilkit.inference import dealt
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.plot import rect, text
 
-BOX, LEFT, TOP, BLOCK = 26, 84, 46, 196  # pixels: a box, the first one, and a block of rows
+BOX, LEFT, TOP, BLOCK = 26, 100, 46, 196  # pixels: a box, the first one, and a block of rows
 Shares = list[list[int]]
 
 
