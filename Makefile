@@ -12,12 +12,17 @@ PAGE = _build/html/index.html
 TOO_OLD = 'cilkit needs Python 3.11 or newer, this is %d.%d; try: make PYTHON=python3.12' \
 	% sys.version_info[:2]
 
-.PHONY: book serve notebooks experiment test lint links dist clean
+.PHONY: book pdf serve notebooks experiment test lint links dist clean
 
 book: $(VENV)/ready
 	rm -rf _build
 	$(BIN)/jupyter-book build . -n -W --keep-going
+	$(BIN)/python book/pdf.py
 	@echo "Open $(PAGE) in a browser."
+
+# The pages in one file, to be read on paper. It takes Chromium.
+pdf: $(PAGE)
+	$(BIN)/python book/pdf.py
 
 serve: $(PAGE)
 	$(BIN)/python -m http.server --directory _build/html 8000
