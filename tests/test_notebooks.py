@@ -7,10 +7,12 @@ import site
 import subprocess
 import sys
 import venv
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("0*.ipynb"))
@@ -99,6 +101,54 @@ def test_a_chapter_has_a_figure_that_moves_with_no_kernel_and_one_that_recompute
 def test_the_setup_cells_are_one_and_the_same() -> None:
     setups = {source(cell) for path in NOTEBOOKS for cell in cells(path, "code", "setup")}
     assert len(setups) == 1
+
+
+def run_setup(before: str = "", after: str = "") -> str:
+    """Run the setup cell by itself, between two lines of ours; return what is said."""
+    code = "\n".join([before, source(cells(NOTEBOOKS[0], "code", "setup")[0]), after])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return done.stdout + done.stderr
+
+
+def test_the_setup_says_nothing_where_the_package_is_there() -> None:
+    assert run_setup() == ""
+
+
+@pytest.mark.parametrize(("gpu", "found"), [(False, "No GPU is here"), (True, "A GPU is here")])
+def test_in_colab_the_setup_says_in_one_line_what_a_gpu_changes(gpu: bool, found: str) -> None:
+    colab = (
+        "import importlib.util, os.path, subprocess\n"
+        "importlib.util.find_spec = lambda name: None\n"
+        "subprocess.check_call = lambda words: None\n"
+        f"os.path.exists = lambda path: {gpu}\n"
+    )
+    rest = "which changes nothing: the experiments are small and run on the CPU.\n"
+    assert run_setup(before=colab) == f"{found}, {rest}"
+
+
+def test_after_the_setup_no_notebook_sees_a_gpu() -> None:
+    """Some cells mix the network's tensors with their own, which are on the CPU."""
+    before = "import os; os.environ['CUDA_VISIBLE_DEVICES'] = '0'"
+    assert run_setup(before, "print(repr(os.environ['CUDA_VISIBLE_DEVICES']))") == "''\n"
+
+
+def test_nothing_that_the_package_needs_moves_a_torch_that_is_there() -> None:
+    """All that cilkit and its dependencies ask of torch is to be new enough."""
+    bounds, known, todo = {}, set(), ["cilkit"]
+    while todo:
+        name = todo.pop()
+        known.add(name)
+        for text in requires(name) or []:
+            needed = Requirement(text)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                if needed.name in ("torch", "torchvision"):
+                    bounds[name, needed.name] = {each.operator for each in needed.specifier}
+                elif needed.name.lower() not in known:
+                    todo.append(needed.name.lower())
+    assert {("cilkit", "torch"), ("timm", "torchvision"), ("continuum", "torch")} <= set(bounds)
+    assert {who: how for who, how in bounds.items() if not how <= {">=", ">"}} == {}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
