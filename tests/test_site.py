@@ -24,13 +24,8 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 REPOSITORY, URL = "https://github.com/reader/fork", "https://reader.github.io/fork/"
-PAGES = sorted(
-    path.relative_to(ROOT).with_suffix(".html").as_posix()
-    for path in (ROOT / "book").rglob("*")
-    if path.suffix in (".ipynb", ".md")
-    and f"file: {path.relative_to(ROOT).with_suffix('')}\n"
-    in (ROOT / "_toc.yml").read_text(encoding="utf-8").replace("root:", "file:")
-)
+TOC = subprocess.check_output(["git", "show", "HEAD:_toc.yml"], cwd=ROOT, text=True)
+PAGES = sorted(f"{name}.html" for name in re.findall(r"(?:root|file): (\S+)", TOC))
 NOTEBOOKS = [page for page in PAGES if (ROOT / page).with_suffix(".ipynb").exists()]
 CHAPTERS = [page for page in NOTEBOOKS if re.search(r"/\d\d_", page)]
 BROWSER = next(
