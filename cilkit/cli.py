@@ -110,7 +110,8 @@ class Plot:
 class Data:
     """Prepare a data set, look at every image, and say in a table what there is."""
 
-    name: Positional[str]  # digits, glyphs, cifar100, imagenet100, imagenet1000, folder or npz
+    # digits, glyphs, glyphs-held-out, cifar100, imagenet100, imagenet1000, folder or npz
+    name: Positional[str]
     data_path: Path = Config.data_path  # the folder that holds the data set's files
     download: bool = False  # fetch the data set when data_path lacks it
     split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
