@@ -1,8 +1,12 @@
-"""Files are looked at before the training starts, not after its third hour. Chapter 8."""
+"""Files and torchvision are looked at before the training starts, not after its third hour.
+
+Chapter 8.
+"""
 
 import os
 import warnings
 from dataclasses import dataclass, replace
+from importlib import import_module
 
 import torch
 from torch import Tensor
@@ -17,6 +21,18 @@ from cilkit.images import BadImage, check_image, open_image
 from cilkit.workers import in_workers
 
 AT_ONCE = 256  # images for which a worker is asked at a time
+
+
+def check_torchvision() -> None:
+    """Refuse a torchvision that was built for another torch: what it says names neither."""
+    try:
+        import_module("torchvision")
+    except (ImportError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"torchvision does not fit torch {torch.__version__} ({reason}); install both at once, "
+            f"from one place: pip install --force-reinstall torch torchvision"
+        ) from error
 
 
 def without_damage(dataset: DataSet, config: Config, *, thorough: bool = False) -> DataSet:

@@ -70,8 +70,10 @@ def unpack(archive: Path) -> Path:
                 raise tarfile.ReadError(wrong.replace(f"{unfinished}/", ""))
             Path(unfinished, FOLDER).rename(parent / FOLDER)
     except (tarfile.TarError, EOFError, zlib.error) as error:
+        reason = str(error).splitlines()[0].rstrip(":")  # tarfile lists all that it has tried
         raise InputError(
-            f"{str(archive)!r} is damaged, incomplete or another file ({error}); fetch it again"
+            f"{str(archive)!r} is damaged, incomplete or another file ({reason}); delete it, and "
+            f"fetch it again"
         ) from error
     except OSError as error:
         raise InputError(f"{str(archive)!r} could not be unpacked: {error}") from error

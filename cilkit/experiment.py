@@ -10,7 +10,7 @@ import torch
 from cilkit import checkpoint
 from cilkit.backbones import build_backbone, feature_size
 from cilkit.checkpoint import Checkpoint
-from cilkit.checks import without_damage
+from cilkit.checks import check_torchvision, without_damage
 from cilkit.config import Config
 from cilkit.data import DataSet, Scenario, build_scenario
 from cilkit.datasets import DATASETS, build_dataset
@@ -47,6 +47,7 @@ def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scen
     """
     config = naming(dataset, config)
     check_names(config, dataset)
+    check_torchvision()
     device = find_device(config.device)
     if config.threads is not None:
         torch.set_num_threads(config.threads)

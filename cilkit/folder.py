@@ -73,4 +73,7 @@ def check_same_settings(record: Record, config: Config, out: Path) -> None:
     there = {name: record.config.get(name) for name in asked}
     differ = [f"{k} is {there[k]!r} there, {v!r} here" for k, v in asked.items() if there[k] != v]
     if differ:
-        raise InputError(f"{str(out)!r} holds a run of other settings: {'; '.join(differ)}")
+        raise InputError(
+            f"{str(out)!r} holds a run of other settings: {'; '.join(differ)}; give the same "
+            f"settings, or name another folder"
+        )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cilkit.errors import InputError
 from cilkit.figures import FIGURES, accuracy_per_stage
+from cilkit.folder import check_writable
 from cilkit.records import Record, read_records, run_record, stage_records
 
 DPI = 150
@@ -13,11 +14,12 @@ DPI = 150
 def plot(folders: Sequence[Path], out: Path | None = None) -> list[Path]:
     """Draw the accuracy of all runs in `folders`, and every figure of each method's first run.
 
-    The PNG files go to `out`, by default the first folder; their paths are returned.
+    The PNG files go to `out`, by default the first folder; their paths are returned. Raises
+    `InputError` if there is nothing to draw, or `out` cannot be written.
     """
     runs = group([read_records(path) for path in find_runs(folders)])
     out = out or folders[0]
-    out.mkdir(parents=True, exist_ok=True)
+    check_writable(out)
     drawn = [out / "accuracy.png"]
     accuracy_per_stage(runs).savefig(drawn[0], dpi=DPI)
     for label, of_label in runs.items():

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cilkit.checks import find_damage
+from cilkit.checks import check_torchvision, find_damage
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.datasets import build_dataset
@@ -15,6 +15,7 @@ from cilkit.errors import InputError
 from cilkit.figures import contact_sheet
 from cilkit.files import Files
 from cilkit.fingerprint import fingerprint
+from cilkit.folder import check_writable
 
 # Images to learn from and to test with, as published; None: it depends on the list of classes.
 PUBLISHED: dict[str, tuple[int | None, int]] = {
@@ -29,14 +30,15 @@ Row = tuple[str, str]
 def survey(config: Config, out: Path) -> list[Row]:
     """Prepare a data set, look at every image, draw a sheet of some; return what there is to say.
 
-    Raises `InputError` if a file cannot be used; it names each of them.
+    Raises `InputError` if `out` cannot be written, or a file cannot be used; it names each of them.
     """
+    check_torchvision()
     dataset = build_dataset(config)
     damage = [*find_damage(dataset.train, True).values(), *find_damage(dataset.test, True).values()]
     if damage:
         count = len(dataset.train) + len(dataset.test)
         raise InputError("; ".join([f"{len(damage)} of {count} files cannot be used", *damage]))
-    out.mkdir(parents=True, exist_ok=True)
+    check_writable(out)
     sheet = out / "contact-sheet.png"
     contact_sheet(dataset).savefig(sheet)
     return [*facts(dataset), ("contact sheet", str(sheet))]
