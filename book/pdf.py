@@ -88,7 +88,7 @@ def article(site: Path, page: str, labels: dict[str, str]) -> Tag:
     for details in body("details"):
         details.name, details.summary.name = "div", "p"
     title = re.sub(r"^\d+ · ", "", body.h1.get_text())
-    label = f'<span class="label">{labels[page]} </span>' if labels[page] else ""
+    label = f'<span class="label">{labels[page]}&nbsp;</span>' if labels[page] else ""
     heading = " · ".join(filter(None, (labels[page], title)))
     body.h1.replace_with(parse(f"<h1>{label}{escape(title)}</h1>"))
     lead_inside(body, page, labels)
@@ -176,7 +176,7 @@ def table_of_contents(bodies: list[Tag]) -> str:
         lines += entry("chapter", body["id"], str(body.h1.decode_contents()))
         for title in body("h2"):
             lines += entry("section", title.parent["id"], str(title.decode_contents()))
-    return f'<nav id="contents"><h1>Contents</h1><div>{lines}</div></nav>'
+    return f'<nav id="contents"><p class="heading">Contents</p><div>{lines}</div></nav>'
 
 
 def entry(level: str, target: str, title: str) -> str:
