@@ -20,6 +20,12 @@ CHINESE = BOOK / "zh"
 TRANSLATES = "translates"  # in the metadata of a Chinese text: the mark of the English one
 # The pages run in English; the Chinese ones show the same results, and are not run once more.
 METADATA = {"mystnb": {"execution_mode": "off"}, "language_info": {"name": "python"}}
+PROMPTS = {
+    "Show the set-up cell": "显示准备单元格",
+    "Hide the set-up cell": "隐藏准备单元格",
+    "Show a solution": "显示一种解答",
+    "Hide a solution": "隐藏解答",
+}
 
 
 def mark(text: str) -> str:
@@ -68,6 +74,10 @@ def carry_over(name: str) -> None:
         text.source, text.metadata = own.source, own.metadata
     for image, own in pairs(described(result), described(chinese), f"pictures of {name}"):
         image["alt"] = own["alt"]
+    for cell in result.cells:
+        for key, words in cell.metadata.get("mystnb", {}).items():
+            if key.startswith("code_prompt"):
+                cell.metadata.mystnb[key] = PROMPTS[words]
     write(result, name)
 
 

@@ -28,7 +28,8 @@ def test_the_table_of_chapters_has_their_numbers_titles_and_times(path: Path) ->
 
 
 def test_every_chapter_and_page_is_in_the_table_of_contents() -> None:
-    pages = {f"book/{path.stem}" for path in (*BOOK.glob("*.ipynb"), *BOOK.glob("*.md"))}
+    found = [*BOOK.rglob("*.ipynb"), *BOOK.rglob("*.md")]
+    pages = {path.relative_to(BOOK.parent).with_suffix("").as_posix() for path in found}
     listed = re.findall(r"(?:file|root): (\S+)", (BOOK.parent / "_toc.yml").read_text())
     assert pages == set(listed)
     assert len(listed) == len(pages), "no page twice"
