@@ -46,7 +46,9 @@ def accuracy(confusion: ArrayLike, classes: slice = slice(None)) -> float:
     counts = np.asarray(confusion, dtype=np.float64)
     images, hits = counts.sum(axis=1)[classes], np.diag(counts)[classes]
     tested = images > 0
-    return float(100 * np.mean(hits[tested] / images[tested])) if tested.any() else float("nan")
+    if not tested.any():
+        return float("nan")
+    return round(float(100 * np.mean(hits[tested] / images[tested])), 9)  # 14.55 is no 14.5499999
 
 
 def class_accuracies(confusion: ArrayLike) -> list[float]:
