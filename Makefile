@@ -36,7 +36,7 @@ notebooks: $(VENV)/ready
 	$(BIN)/python book/chinese.py
 
 experiment: $(VENV)/ready
-	OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \
+	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \
 		compare --preset digits --seeds 0 1 2 --out $(OUT) --resume
 
 test: lint book
