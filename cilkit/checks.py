@@ -65,7 +65,7 @@ def find_damage(samples: Samples, thorough: bool = False) -> dict[int, str]:
     found: dict[int, str] = {}
     if isinstance(samples.store, Files):
         parts = torch.arange(len(samples)).split(AT_ONCE)
-        workers = min(len(os.sched_getaffinity(0)), len(parts) // 8)  # a few images need none
+        workers = min(os.cpu_count() or 1, len(parts) // 8)  # a few images need none
         loader = in_workers(Examiner(samples, thorough), workers, sampler=parts, batch_size=None)
         bar = tqdm(loader, "checking files", len(parts), delay=2, leave=False, disable=None)
         for damage in bar:

@@ -169,7 +169,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sentence = explain(error)  # every process speaks: one alone may have the trouble
         if not sentence:  # a mistake of ours, which deserves its traceback
             raise
-        return say(f"{sentence}; what was saved is whole: go on with --resume", 1)
+        if isinstance(command, Run | Compare):
+            sentence += "; what was saved is whole: go on with --resume"
+        return say(sentence, 1)
     return 0
 
 
