@@ -272,6 +272,7 @@ def main() -> None:
     writer = PdfWriter(clone_from=BytesIO(print_twice(document, browser)))
     facts = {f"/{key.capitalize()}": value for key, value in about().items()}
     writer.add_metadata(facts | {"/Creator": "book/pdf.py"})
+    writer.pdf_header = "%PDF-1.4"  # what Chromium had written
     writer.write(site / NAME)
     size = f"{len(writer.pages)} pages, {(site / NAME).stat().st_size / 1e6:.0f} MB"
     link_from_welcome(site / "book" / "index.html", size)

@@ -188,7 +188,7 @@ def test_links_lead_to_a_place_in_the_book_or_to_the_web() -> None:
 def test_no_sheet_is_empty_and_all_are_a4() -> None:
     for page, text in zip(reader().pages, sheets(), strict=True):
         assert [round(float(length)) for length in page.mediabox[2:]] == [595, 842]
-        assert len(letters(text)) > 100
+        assert len(letters(text)) > 75  # the head and the number alone are fewer
 
 
 def test_the_file_says_what_it_is() -> None:
