@@ -115,6 +115,7 @@ def test_the_checks_are_those_of_the_readme_in_a_container_where_they_may_instal
     found = jobs(GITHUB / "workflows" / f"{workflow}.yml")[job]
     assert ".ci/run" in commands(found)
     assert found["container"]["image"].startswith("python:")
+    assert found["steps"][0]["with"]["fetch-depth"] == 0, "the notebooks are installed from it"
 
 
 def test_checks_run_on_the_lowest_python_and_on_stored_and_newest_versions() -> None:
