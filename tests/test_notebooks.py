@@ -206,6 +206,9 @@ def test_the_notebooks_run_alone_in_an_environment_without_the_package(
     for path in NOTEBOOKS:
         (tmp_path / path.stem).mkdir()
         (tmp_path / path.stem / path.name).write_bytes(path.read_bytes())
+    shallow = ["git", "rev-parse", "--is-shallow-repository"]
+    if subprocess.check_output(shallow, cwd=ROOT, text=True).strip() == "true":
+        pytest.fail("pip cannot clone a shallow checkout; run: git fetch --unshallow")
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
     environment = os.environ | {
         "CILKIT_SOURCE": f"git+{ROOT.as_uri()}@{commit}",
