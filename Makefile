@@ -12,7 +12,7 @@ PAGE = _build/html/index.html
 TOO_OLD = 'cilkit needs Python 3.11 or newer, this is %d.%d; try: make PYTHON=python3.12' \
 	% sys.version_info[:2]
 
-.PHONY: book pdf serve notebooks experiment test lint links dist clean
+.PHONY: book pdf serve notebooks experiment bench test lint links dist clean
 
 book: $(VENV)/ready
 	rm -rf _build
@@ -38,6 +38,10 @@ notebooks: $(VENV)/ready
 experiment: $(VENV)/ready
 	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \
 		compare --preset digits --seeds 0 1 2 --out $(OUT) --resume
+
+# How fast it is: a table of ratios, about a quarter of an hour; benchmarks/README.md explains it.
+bench: $(VENV)/ready
+	$(BIN)/python -m benchmarks --out runs/benchmarks
 
 test: lint book
 	$(BIN)/pytest
