@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.harness import Row, print_table, provenance
 
-NAMES = ("pipeline", "herding", "step", "overheads", "growth", "tutorial")
+NAMES = ("pipeline", "herding", "step", "overheads", "tutorial")
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
 """Preparing training images: whole batches against one PIL image at a time, on one thread.
 
 Both crop and flip, or both crop, flip and apply two operations of RandAugment. The images are noise
-of CIFAR-100's shape: the work does not depend on what they show. What the issue also asks, equal
-final accuracy of both strong augmentations, takes training runs and is not measured here.
+of CIFAR-100's shape: the work does not depend on what they show. The path for one image is cilkit's
+own, which seeds each image's draw so that the number of workers changes nothing. What the issue
+also asks, equal final accuracy of both strong augmentations, takes training runs and is not
+measured here.
 """
 
 from collections.abc import Callable
@@ -12,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.harness import Row, Timing, interleaved, less_time, seconds
+from benchmarks.harness import Row, Timing, interleaved, less_time, per, seconds
 from benchmarks.step import timed_steps
 from cilkit import PRESETS, Config, DataSet
 from cilkit.loader import OneByOne
@@ -51,11 +53,6 @@ def per_image(dataset: DataSet, rounds: int = 5) -> dict[str, Timing]:
     )
     counts = {"timm": ONES, "timm rand": ONES}
     return {name: per(time, counts.get(name, BATCH * BATCHES)) for name, time in times.items()}
-
-
-def per(time: Timing, count: int) -> Timing:
-    """Return the time of one of `count` equal parts."""
-    return Timing(time.wall / count, time.cpu / count)
 
 
 def batched(dataset: DataSet, augment: str) -> Callable[[], None]:
