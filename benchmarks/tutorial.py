@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory
+from time import perf_counter
 
-from benchmarks.harness import Row, Timing, interleaved, less_time, print_table
+from benchmarks.harness import Row, Timing, cpu_time, interleaved, less_time, print_table
 from cilkit.config import Config
 from cilkit.datasets import build_dataset
 from cilkit.metrics import stage_accuracy
 from cilkit.records import read_records, stage_records
 
-# As many as two passes need to be told from starting up. `auto_augment` is timm's usual policy,
-# which `mmax9` keeps from asking Pillow for zero bits.
+# Short, and mostly training all the same: starting up costs each program some 20 s of CPU time.
 SETTINGS = {
     "dataset": "glyphs",
     "data-path": "data",
@@ -90,29 +90,29 @@ class Comparison:
     def note(self, name: str, accuracy: float) -> None:
         """Remember an accuracy."""
         self.accuracies.setdefault(name, []).append(round(accuracy, 2))
-        print(f"  {name}: {accuracy:.1f} % at the end", file=sys.stderr, flush=True)
+        print(f": {name}, {accuracy:.1f} % at the end", file=sys.stderr, flush=True)
 
 
 def printed(command: list[str]) -> str:
-    """Return what a command prints; raise with its own words if it fails."""
+    """Return what a command prints, and say how long it took; raise with its words if it fails."""
+    wall, cpu = perf_counter(), cpu_time()
     result = subprocess.run(command, capture_output=True, text=True)
+    times = f"{perf_counter() - wall:.1f} s wall, {cpu_time() - cpu:.1f} s CPU"
+    print(f"  {times}", end="", file=sys.stderr)
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{result.stderr[-3000:]}")
     return result.stdout
 
 
 def rows_of(times: dict[str, Timing], accuracies: dict[str, list[float]]) -> list[Row]:
-    """Return a row for each way of running ours."""
-    rows = []
+    """Return two rows for each way of running ours: its time, and what it has learned."""
+    rows, theirs = [], accuracies["tutorial"]
     for name, (_, words, goal) in OURS.items():
-        rows.append(
-            less_time(f"the tutorial's work: {words}", times[name], times["tutorial"], goal)
-        )
-        theirs, own = accuracies["tutorial"], accuracies[name]
-        ratio = mean(own) / mean(theirs)
-        rows.append(
-            Row(f"  its last accuracy in {len(own)} runs", *map(told, (own, theirs)), ratio)
-        )
+        own = accuracies[name]
+        title = f"the tutorial's work: {words}"
+        rows.append(less_time(title, times[name], times["tutorial"], goal))
+        title = f"  its last accuracy in {len(own)} runs"
+        rows.append(Row(title, told(own), told(theirs), mean(own) / mean(theirs)))
     return rows
 
 
@@ -131,8 +131,6 @@ def compare(settings: dict[str, str], rounds: int, seeds: list[int]) -> list[Row
     turns = {name: iter([queue[name] for queue in queues]) for name in queues[0]}
     calls = {name: lambda turn=turn: next(turn)() for name, turn in turns.items()}
     times = interleaved(calls, rounds=len(queues), warm_up=0)
-    for name, time in times.items():
-        print(f"  {name}: {time.wall:.1f} s wall, {time.cpu:.1f} s CPU", file=sys.stderr)
     return rows_of(times, comparison.accuracies)
 
 

@@ -13,7 +13,7 @@ every process for itself; continuum's herding; so, exemplars that differ between
 
 Mended, so that it runs here and learns the same: gloo on the CPU for NCCL; the batch size is that
 of all processes together; the statistics are the data set's own; the policy keeps Posterize from
-asking Pillow for zero bits; no progress is printed.
+asking Pillow for zero bits; no progress is printed. Images must be in colour.
 """
 
 import argparse
@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from continuum import ClassIncremental
 from continuum.datasets import InMemoryDataset
 from continuum.rehearsal import RehearsalMemory
-from timm.data import create_transform
+from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler
@@ -41,33 +41,25 @@ from cilkit.backbones import build_backbone
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples, class_order
 from cilkit.datasets import build_dataset
+from cilkit.functional import alignment
+from cilkit.model import CilClassifier
 
 TEMPERATURE, KD_WEIGHT = 2.0, 0.5
 TEST_EVERY = 5  # epochs
 
 
 class GrowingModel(nn.Module):
-    """A backbone and one linear head, with a bias, for each stage."""
+    """A backbone, and one linear head with a bias for each stage; pixels come normalised."""
 
     def __init__(self, backbone: nn.Module) -> None:
         """Start without a class."""
         super().__init__()
-        self.backbone, self.heads = backbone, nn.ModuleList()
-
-    def grow(self, classes: int) -> None:
-        """Add a head."""
-        self.heads.append(nn.Linear(64, classes))
+        self.backbone, self.classifier = backbone, CilClassifier(64, bias=True)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images -> logits."""
-        features = self.backbone(images)
-        return torch.cat([head(features) for head in self.heads], dim=1)
-
-    @torch.no_grad()
-    def align(self) -> None:
-        """Give the newest prototypes the mean length of the older ones."""
-        *older, newest = (head.weight for head in self.heads)
-        newest *= torch.cat(older).norm(dim=1).mean() / newest.norm(dim=1).mean()
+        logits: Tensor = self.classifier(self.backbone(images))
+        return logits
 
 
 class Meter:
@@ -169,7 +161,9 @@ def learn_stage(
     options: argparse.Namespace,
 ) -> float:
     """Train, align, choose exemplars; return the accuracy on all classes seen so far."""
-    model.grow(new.nb_classes)
+    classifier = model.classifier
+    n_old = classifier.n_classes
+    classifier.grow_to(n_old + new.nb_classes)
     if teacher is not None:
         new.add_samples(*memory.get())
     parallel = DistributedDataParallel(model)
@@ -185,7 +179,7 @@ def learn_stage(
         if (epoch + 1) % TEST_EVERY == 0:
             accuracy_on(parallel, test_loader)
     if teacher is not None:
-        model.align()
+        classifier.scale_newest(float(alignment(classifier.weight, n_old)))
     accuracy = accuracy_on(parallel, test_loader)
     remember(model, memory, new, options)
     return accuracy
