@@ -9,6 +9,7 @@ from test_readability import CORE, PACKAGE, code_lines
 from cilkit import read_records
 from cilkit.compare import spread, summarise
 from cilkit.records import run_record
+from cilkit.teaching.stored import by_method
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
@@ -48,6 +49,16 @@ def test_the_ladder_of_methods_stands_as_the_readme_tells_it(name: str) -> None:
     assert means[0] <= 25
     assert means[-1] >= 88
     assert means[-1] >= means[1] + 8
+
+
+def test_the_readmes_rows_for_cifar_100_show_the_stored_records() -> None:
+    runs = by_method(RESULTS / "cifar100-short")
+    rows = [
+        f"| {method} | {spread(found['last'])} | {spread(found['average'])} |"
+        for method, found in summarise(runs).items()
+    ]
+    table = README.split("| cifar100-short |")[1].split("\n\n")[0]
+    assert table.splitlines()[2:] == rows
 
 
 @pytest.mark.parametrize(("name", "preset"), [("digits", "digits"), ("glyphs", "glyphs-b50-10")])
