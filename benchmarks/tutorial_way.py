@@ -179,7 +179,7 @@ def learn_stage(
         if (epoch + 1) % TEST_EVERY == 0:
             accuracy_on(parallel, test_loader)
     if teacher is not None:
-        classifier.scale_newest(float(alignment(classifier.weight, n_old)))
+        classifier.scale_newest(alignment(classifier.weight, n_old).item())
     accuracy = accuracy_on(parallel, test_loader)
     remember(model, memory, new, options)
     return accuracy
