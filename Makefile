@@ -39,7 +39,7 @@ experiment: $(VENV)/ready
 	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \
 		compare --preset digits --seeds 0 1 2 --out $(OUT) --resume
 
-# How fast it is: a table of ratios, about a quarter of an hour; benchmarks/README.md explains it.
+# How fast it is: a table of ratios; benchmarks/README.md explains it.
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks --out runs/benchmarks
 
