@@ -1,6 +1,7 @@
 """What the tests share: a tiny data set, a backbone of one layer, one thread."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,9 @@ from cilkit.model import CilClassifier, CilModel, Normalise
 settings.register_profile("cilkit", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("cilkit")
 
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
 MakeModel = Callable[..., CilModel]
 MakeLearner = Callable[..., Learner]
 Herding = Callable[[Tensor, int], list[int]]
@@ -109,3 +113,15 @@ def algorithm_4() -> Herding:
         return chosen
 
     return choose
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Return a Chromium, for the tests that look at pages."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu"]
+        chromium = playwright.chromium.launch(executable_path=BROWSER, args=flags)
+        yield chromium
+        chromium.close()

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import shutil
-from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,12 +10,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from conftest import BROWSER
 
 SITE = Path(__file__).parent.parent / "_build" / "html"
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("book/**/*.html"))
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 WHY_NOT = "no built book: run `make book`" if not PAGES else "no Chromium to look with"
 # The theme's own, on every page of every book that uses it.
 THEMES_OWN = {"label-content-name-mismatch", "region"}
@@ -31,17 +27,6 @@ pytestmark = pytest.mark.skipif(
 def test_there_are_pages_and_a_browser_to_look_at_them() -> None:
     assert PAGES, "run `make book` first"
     assert BROWSER, "install Chromium"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu"]
-        chromium = playwright.chromium.launch(executable_path=BROWSER, args=flags)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import BROWSER
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "_build"
@@ -20,9 +20,6 @@ TOC = (ROOT / "_toc.yml").read_text(encoding="utf-8")
 # The Chinese pages are not printed.
 PAGES = [name for name in re.findall(r"(?:file|root): (\S+)", TOC) if "/zh/" not in name]
 CHAPTERS = [name for name in PAGES if re.search(r"/\d\d_", name)]
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 SHEET = 643  # CSS pixels between the margins of A4: 170 mm
 # A formula's hidden text is for screen readers; a figure's labels may enter the margin.
 STICKING_OUT = """width => [...document.querySelectorAll("body *")].filter((element) =>

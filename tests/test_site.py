@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from conftest import BROWSER
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
@@ -28,9 +29,6 @@ TOC = subprocess.check_output(["git", "show", "HEAD:_toc.yml"], cwd=ROOT, text=T
 PAGES = sorted(f"{name}.html" for name in re.findall(r"(?:root|file): (\S+)", TOC))
 NOTEBOOKS = [page for page in PAGES if (ROOT / page).with_suffix(".ipynb").exists()]
 CHAPTERS = [page for page in NOTEBOOKS if re.search(r"/\d\d_", page)]
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 # The theme's own, on every page of every book that uses it.
 THEMES_OWN = {"label-content-name-mismatch", "region"}
 
@@ -288,17 +286,6 @@ def served(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     server.shutdown()
     server.server_close()
     thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu"]
-        chromium = playwright.chromium.launch(executable_path=BROWSER, args=flags)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
