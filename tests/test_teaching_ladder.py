@@ -9,7 +9,7 @@ from cilkit.teaching import stored
 from cilkit.teaching.ladder import RUNGS, ladder
 from cilkit.teaching.stored import RESULTS
 
-WITH_LADDER = [path.parent.name for path in sorted(RESULTS.glob("*/wa-seed0"))]
+WITH_LADDER = [path.parent.name for path in sorted(RESULTS.glob("*/summary.json"))]
 
 
 @pytest.mark.parametrize("name", WITH_LADDER)
