@@ -1,0 +1,107 @@
+"""What WA leaves on the table: its settings changed one at a time, on CIFAR-100's short protocol.
+
+`python -m benchmarks.recipe --data-path DIR --out runs/recipe` takes about 20 minutes of one core
+for each change, so `make bench` leaves it out; `--stages 3` stops each run after 70 classes, and
+the same command without it goes on from there. Changes that begin after the first stage share it:
+it is that of `cilkit compare` in the same folder, or of the first run here.
+"""
+
+import argparse
+import signal
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cilkit import PRESETS, Config, run
+from cilkit.compare import KeepFirstStage, find_first_stage
+from cilkit.distributed import ASKED, Stopped
+from cilkit.errors import lookup
+from cilkit.experiment import Observer
+from cilkit.metrics import stage_accuracy
+from cilkit.observers import Console
+from cilkit.records import Record, StageRecord, read_records, stage_records
+
+BASE = replace(PRESETS["cifar100-b50-10-short"], method="wa")
+LATER = {"base_lr": BASE.lr, "base_weight_decay": BASE.weight_decay}  # a change spares stage 1
+CHANGES: dict[str, dict[str, Any]] = {
+    "wa": {},
+    "kd-1": {"kd_weight": 1.0},
+    "kd-2": {"kd_weight": 2.0},
+    "lr-0.05": LATER | {"lr": 0.05},
+    "lr-0.02": LATER | {"lr": 0.02},
+    "decay-2e-4": LATER | {"weight_decay": 2e-4},
+    "temperature-4": {"temperature": 4.0},
+    "published-loss": {"kd_weight": "dynamic", "kd_mix": "convex", "kd_t_squared": False},
+    "published-loss-t-squared": {"kd_weight": "dynamic", "kd_mix": "convex"},
+    "bias": {"head_bias": True},
+    "clip": {"clip_weights": True},
+    "brightness": {"augment": "paper"},
+    "float32": {"bf16": False},
+}
+FROM_THE_START = ("bias", "clip", "brightness", "float32")  # they change the first stage too
+
+
+class StopAfter:
+    """Asks the program to stop once so many stages are done, as SIGTERM would."""
+
+    def __init__(self, stages: int) -> None:
+        """Remember how many."""
+        self.stages = stages
+
+    def __call__(self, record: Record) -> None:
+        """See one record."""
+        match record:
+            case StageRecord(stage=stage) if stage + 1 == self.stages:
+                ASKED.append(signal.SIGTERM)
+
+
+def learn(name: str, config: Config, out: Path, stages: int) -> None:
+    """Train WA with one change; go on with what is there."""
+    folder, first = out / f"{name}-seed{config.seed}", out / f"first-stage-seed{config.seed}"
+    changed = replace(config, **CHANGES[name])
+    shares = name not in FROM_THE_START
+    start = find_first_stage(first, config) if shares else None
+    keep = [KeepFirstStage(folder, first)] if shares and start is None else []
+    observers: list[Observer] = [Console(), StopAfter(stages), *keep]
+    try:
+        run(changed, folder, observers, resume=True, start=start)
+    except Stopped:
+        pass  # saved; a later call goes on
+    finally:
+        ASKED.clear()
+
+
+def table(out: Path, names: Iterable[str], seeds: Iterable[int]) -> str:
+    """Return the accuracy after each stage, a line for each run, in percent."""
+    lines = []
+    for name in names:
+        for seed in seeds:
+            stages = stage_records(read_records(out / f"{name}-seed{seed}"))
+            numbers = "".join(f"{stage_accuracy(stage):7.1f}" for stage in stages)
+            lines.append(f"{name:26} seed {seed} {numbers}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the changes that are named, or all; print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.recipe", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(CHANGES)}; default: all")
+    parser.add_argument("--data-path", type=Path, default=BASE.data_path)
+    parser.add_argument("--out", type=Path, default=Path("runs/recipe"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--stages", type=int, default=0, help="stop after so many; 0: go through")
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    names = given.names or list(CHANGES)
+    for name in names:
+        lookup("change", name, CHANGES)
+    for seed in given.seeds:
+        config = replace(BASE, seed=seed, data_path=given.data_path, threads=given.threads)
+        for name in names:
+            learn(name, config, given.out, given.stages)
+    print(table(given.out, names, given.seeds))
+
+
+if __name__ == "__main__":
+    main()
