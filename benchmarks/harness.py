@@ -79,7 +79,7 @@ def _median(timings: list[Timing]) -> Timing:
     return Timing(median(t.wall for t in timings), median(t.cpu for t in timings))
 
 
-def per(time: Timing, count: int) -> Timing:
+def per(time: Timing, count: float) -> Timing:
     """Return the time of one of `count` equal parts; a count below 1 makes a longer whole."""
     return Timing(time.wall / count, time.cpu / count)
 

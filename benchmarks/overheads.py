@@ -23,12 +23,13 @@ import torch
 from benchmarks.harness import Row, Timing, interleaved, per, seconds
 from benchmarks.step import BATCH, FORMATS, learner_of, step
 from cilkit import DataSet, EpochRecord, Learner, Samples, build
-from cilkit.experiment import save
+from cilkit.experiment import Observer, save
 from cilkit.folder import append
 from cilkit.loader import Loader
 from cilkit.observers import Console, Csv
 from cilkit.plot import plot
 
+FAST = FORMATS["bf16 channels_last"]
 STEPS = ceil((10 * 500 + 2000) / BATCH)
 IMAGES = 50_000
 RUN = Path(__file__).parents[1] / "results/digits/wa-seed0"  # a finished run, to be drawn
@@ -65,8 +66,8 @@ def beside_an_epoch(rounds: int = 5) -> list[Row]:
     """
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         out = Path(folder)
-        contenders = {
-            "step": step(FORMATS["bf16"]),
+        contenders: dict[str, Callable[[], object]] = {
+            "step": step(FAST),
             "checkpoint": partial(save, out, full_learner(), []),
             "watching": watching(out),
             "figures": partial(plot, [RUN], out),
@@ -88,7 +89,7 @@ def part(name: str, ours: Timing, whole: Timing, goal: float) -> Row:
 
 def full_learner() -> Learner:
     """Return a learner with 2000 exemplars, a teacher and an optimizer that has stepped."""
-    learner = learner_of(FORMATS["bf16"])
+    learner = learner_of(FAST)
     labels = torch.arange(2000) % 10
     images = torch.randint(256, (2000, 3, 32, 32), dtype=torch.uint8)
     learner.memory.by_class = [
@@ -105,7 +106,7 @@ def full_learner() -> Learner:
 def watching(out: Path) -> Callable[[], None]:
     """Return what the program does with the record of an epoch."""
     record = EpochRecord(1, 1, 170, 0.1, {"ce": 1.0, "kd": 0.5}, 50.0, [1.0] * 100)
-    observers = [Console(), Csv(out), partial(append, out)]
+    observers: list[Observer] = [Console(), Csv(out), partial(append, out)]
 
     def passing() -> None:
         for observe in observers:
@@ -115,8 +116,12 @@ def watching(out: Path) -> Callable[[], None]:
 
 
 def peak_memory() -> Row:
-    """Return how many times the data set's size the program's peak grows by it."""
-    few, many = (int(python(PEAK.format(count=count))()) for count in (100, IMAGES))
+    """Return how many times the data set's size the program's peak grows by it.
+
+    Whoever gives arrays holds them once; as (N, H, W, C) they are copied to (N, C, H, W), and for a
+    moment copied again to count their mean and deviation.
+    """
+    few, many = (1024 * int(python(PEAK.format(count=count))()) for count in (100, IMAGES))
     size = IMAGES * 3 * 32 * 32
     texts = f"{(many - few) / 1e6:.0f} MB", f"{size / 1e6:.0f} MB"
     return Row("peak memory that 50,000 images take, by their size", *texts, (many - few) / size)
@@ -128,17 +133,19 @@ def first_batch(count: int) -> None:
     labels = np.arange(count) % 100
     dataset = DataSet.of(pixels, labels, pixels[:100], labels[:100])
     del pixels
-    config = replace(FORMATS["bf16"], base=50, increment=50)
+    config = replace(FAST, base=50, increment=50)
     learner, scenario = build(config, dataset)
     for stage in scenario.stages:
         loader = Loader(learner.begin(stage), dataset, config, learner.model.device)
         next(loader.epoch(stage.index, 0))
 
 
-# In a process of its own: the largest memory it ever had, in bytes.
+# In a process of its own: the largest memory it ever had, in KiB, once a small data set has made it
+# import all that it needs. Linux alone tells this; its answer to `getrusage` would count the memory
+# of the process that has started this one.
 PEAK = """
-import resource
 from benchmarks.overheads import first_batch
+first_batch(100)
 first_batch({count})
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
 """

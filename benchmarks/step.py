@@ -4,7 +4,8 @@ FLOPs are counted as in the field: a multiplication and an addition are two, and
 of a convolution costs twice its forward pass. So an image takes 6 times the multiply-adds of the
 convolutions and the classifier; batch norm, ReLU and the optimizer count as nothing. The ceiling is
 the rate of a 2048 x 2048 product in the same number format, in the same rounds. The step is the
-program's own: `train_epoch` with one batch, without a teacher.
+program's own: `train_epoch` with one batch, without a teacher. channels_last is the setting that is
+meant to be fast; float32 without it informs.
 """
 
 import os
@@ -20,13 +21,14 @@ from cilkit import PRESETS, Config, DataSet, Learner, build
 from cilkit.loop import train_epoch
 
 BATCH, SIDE = 128, 2048
+PLAIN = replace(PRESETS["cifar100-b50-10"], method="finetune", base=0)
 FORMATS = {
-    "float32": replace(PRESETS["cifar100-b50-10"], method="finetune", base=0),
-    "bf16": replace(
-        PRESETS["cifar100-b50-10"], method="finetune", base=0, bf16=True, channels_last=True
-    ),
+    "float32": PLAIN,
+    "float32 channels_last": replace(PLAIN, channels_last=True),
+    "bf16 channels_last": replace(PLAIN, channels_last=True, bf16=True),
 }
-GOALS = {"float32": 75, "bf16": 70}
+CEILINGS = dict(zip(FORMATS, ("float32 product", "float32 product", "bf16 product"), strict=True))
+GOALS = {"float32 channels_last": 75, "bf16 channels_last": 70}
 
 
 def main() -> list[Row]:
@@ -34,7 +36,7 @@ def main() -> list[Row]:
     rows = []
     for threads in sorted({1, os.cpu_count() or 1}):
         times = timed_steps(threads, with_ceiling=True)
-        rows += [share(name, threads, times[name], times[f"{name} ceiling"]) for name in FORMATS]
+        rows += [share(name, threads, times[name], times[CEILINGS[name]]) for name in FORMATS]
     return rows
 
 
@@ -50,7 +52,7 @@ def share(name: str, threads: int, step: Timing, product: Timing) -> Row:
     text = f"{BATCH / step.wall:.0f} images/s, {ours / 1e9:.0f} GFLOP/s"
     by_wall = 100 * ours / best
     ratio = by_cpu if threads == 1 else by_wall
-    return Row(label, text, f"{best / 1e9:.0f} GFLOP/s", ratio, GOALS[name], by_wall=by_wall)
+    return Row(label, text, f"{best / 1e9:.0f} GFLOP/s", ratio, GOALS.get(name), by_wall=by_wall)
 
 
 def timed_steps(threads: int, rounds: int = 5, with_ceiling: bool = False) -> dict[str, Timing]:
@@ -59,8 +61,8 @@ def timed_steps(threads: int, rounds: int = 5, with_ceiling: bool = False) -> di
     torch.set_num_threads(threads)
     contenders = {name: step(config) for name, config in FORMATS.items()}
     if with_ceiling:
-        contenders["float32 ceiling"] = product(torch.float32)
-        contenders["bf16 ceiling"] = product(torch.bfloat16)
+        contenders["float32 product"] = product(torch.float32)
+        contenders["bf16 product"] = product(torch.bfloat16)
     times = interleaved(contenders, rounds, warm_up=1)
     torch.set_num_threads(before)
     return times
@@ -96,10 +98,10 @@ def flops_of_an_image() -> int:
     macs: list[int] = []
 
     def count(module: nn.Module, _: object, out: Tensor) -> None:
-        inputs = module.weight[0].numel()  # each output is a sum of so many products
-        macs.append(out[0].numel() * inputs)
+        products = module.get_parameter("weight")[0].numel()  # each output is the sum of so many
+        macs.append(out[0].numel() * products)
 
-    model = learner_of(FORMATS["float32"]).model.eval()
+    model = learner_of(PLAIN).model.eval()
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count)
