@@ -5,7 +5,9 @@ policy rand-m9-mstd0.5-mmax9-inc1. Libraries draw once for a batch, or work imag
 the images of a batch that drew the same operation go through it together.
 
 Each operation: images (N, C, H, W) uint8, strengths (N,) in [0, 1], signs (N,) -> images. All but
-those that move pixels do to each pixel what Pillow does.
+those that move pixels do to each pixel what Pillow does. Those interpolate by torch's bicubic
+kernel, which is a little sharper than Pillow's; the grey that moves in is timm's own, where timm's
+`create_transform` takes the mean colour of the data set.
 """
 
 from collections.abc import Callable
@@ -205,6 +207,6 @@ def move(images: Tensor, rows: list[list[Tensor | float]]) -> Tensor:
         for a, b, c in (to_x, to_y)
     )
     grid = torch.stack([2 * x_from / width - 1, 2 * y_from / height - 1], dim=3)
-    moved = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+    moved = F.grid_sample(images.float(), grid, "bicubic", "border", align_corners=False)
     inside = (grid.abs() <= 1).all(3)[:, None]
-    return torch.where(inside, moved + 0.5, FILL).byte()
+    return torch.where(inside, moved.round().clamp(0, 255), FILL).byte()

@@ -79,13 +79,13 @@ def test_an_operation_on_a_batch_equals_pillows_on_each_image(name: str, channel
 
 
 def turned(image: Image.Image, strength: float, sign: float) -> Image.Image:
-    return image.rotate(sign * strength * 30, Image.Resampling.BILINEAR, fillcolor=(128,) * 3)
+    return image.rotate(sign * strength * 30, Image.Resampling.BICUBIC, fillcolor=(128,) * 3)
 
 
 def moved(matrix: Callable[[float, int, int], tuple[float, ...]]) -> One:
     def change(image: Image.Image, strength: float, sign: float) -> Image.Image:
         numbers = matrix(sign * strength, *image.size)
-        how = Image.Resampling.BILINEAR
+        how = Image.Resampling.BICUBIC
         return image.transform(
             image.size, Image.Transform.AFFINE, numbers, how, fillcolor=(128,) * 3
         )
@@ -103,12 +103,15 @@ MOVES: dict[str, One] = {
 
 
 @pytest.mark.parametrize("name", MOVES)
-def test_a_move_of_a_batch_equals_pillows_of_each_image(name: str) -> None:
-    """But for rounding, and for single pixels on the border between image and grey."""
+def test_a_move_of_a_batch_is_close_to_pillows_of_each_image(name: str) -> None:
+    """But for single pixels on the border, and a kernel that is sharper: most seen in noise.
+
+    Bilinear interpolation in place of bicubic would move three pixels in a hundred this far.
+    """
     images = photographs()
     found = OPERATIONS[name](images, STRENGTHS, SIGNS)
     different = (found.int() - by_pillow(MOVES[name], images).int()).abs()
-    assert (different > 2).double().mean() < 0.01
+    assert (different > 8).double().mean() < 0.015
 
 
 def test_every_operation_is_compared_with_pillow() -> None:
