@@ -43,8 +43,8 @@ def accuracy(confusion: ArrayLike, classes: slice = slice(None)) -> float:
 
     Where all classes have as many test images, it is the share of right answers.
     """
-    counts = np.asarray(confusion, dtype=np.float64)
-    images, hits = counts.sum(axis=1)[classes], np.diag(counts)[classes]
+    counts = np.asarray(confusion)
+    images, hits = counts[classes].sum(axis=1), np.diag(counts)[classes]
     tested = images > 0
     if not tested.any():
         return float("nan")
@@ -79,8 +79,9 @@ def accuracy_matrix(records: Sequence[Record]) -> Matrix:
     stages = stage_records(records)
     matrix = np.full((len(stages), len(stages)), np.nan)
     for i, record in enumerate(stages):
+        counts = np.asarray(record.after.confusion)
         for j, learned in enumerate(stages[: i + 1]):
-            matrix[i, j] = accuracy(record.after.confusion, slice(learned.n_old, learned.n_seen))
+            matrix[i, j] = accuracy(counts, slice(learned.n_old, learned.n_seen))
     return matrix
 
 

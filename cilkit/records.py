@@ -5,7 +5,6 @@ an `EpochRecord` for each epoch and a `StageRecord` for each stage. Two runs of 
 have equal records; what depends on the hour or the machine is left out of the comparison.
 """
 
-import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -98,7 +97,8 @@ KINDS: dict[str, type[Record]] = {
 
 def to_json(record: Record) -> str:
     """Return one line of JSON, without the line's end."""
-    return json.dumps({"kind": record.kind} | dataclasses.asdict(record), ensure_ascii=False)
+    # A record's parts as they are: `dataclasses.asdict` would copy a confusion matrix cell by cell.
+    return json.dumps({"kind": record.kind} | vars(record), default=vars, ensure_ascii=False)
 
 
 def from_json(line: str) -> Record:
