@@ -250,9 +250,10 @@ def average_buffers(model: nn.Module) -> None:
     """
     if not dist.is_initialized():
         return
-    for buffer in model.buffers():
-        if buffer.is_floating_point():
-            buffer.copy_(total(buffer) / world_size())
+    buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+    means = total(torch.cat([buffer.flatten() for buffer in buffers])) / world_size()  # one message
+    for buffer, mean in zip(buffers, means.split([*map(Tensor.numel, buffers)]), strict=True):
+        buffer.copy_(mean.view_as(buffer))
 
 
 def total(value: Tensor) -> Tensor:
