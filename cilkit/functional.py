@@ -5,6 +5,7 @@ in a neural network", 2015 (`distillation_loss`); Zhao et al., "Maintaining disc
 fairness in class incremental learning", CVPR 2020, section 4 (`alignment`).
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -37,15 +38,14 @@ def herd(features: Tensor, m: int) -> Tensor:
     """Choose `m` rows, one by one, so that their mean stays closest to the mean of all.
 
     Features (N, D) -> indices (min(m, N),), best first, without repeats: iCaRL, Algorithm 4.
-    The distance `||mean - (total + f) / k||` is smallest where `|f|^2 / 2 - f . (k mean - total)`
-    is: one matrix-vector product for each choice. Chapter 3.
+    With the mean as origin, `|total + f| / k` is smallest where `|f|^2 / 2 + f . total` is, and
+    each choice adds itself to the total. Chapter 3.
     """
-    features = features.double()
-    half_squares, mean = features.square().sum(1) / 2, features.mean(0)
-    total, chosen = torch.zeros_like(mean), list[int]()
-    for k in range(1, min(m, len(features)) + 1):
-        cost = half_squares - features @ (k * mean - total)
-        cost[chosen] = torch.inf
+    features = features.to(torch.float64, copy=True)
+    rows = features.sub_(features.mean(0)).numpy(force=True)
+    cost, chosen = np.vecdot(rows, rows) / 2, list[int]()
+    for _ in range(min(m, len(rows))):
         chosen.append(int(cost.argmin()))
-        total += features[chosen[-1]]
+        cost += np.vecdot(rows, rows[chosen[-1]])  # row by row, so that equal rows tie
+        cost[chosen[-1]] = np.inf
     return torch.tensor(chosen, dtype=torch.long)

@@ -236,6 +236,31 @@ def test_herding_chooses_the_same_rows_in_whatever_order_they_come(kind: str) ->
     assert set(order[herd(features[order], 9)].tolist()) == set(herd(features, 9).tolist())
 
 
+@pytest.mark.parametrize("size", [1, 7, 64, 512])
+def test_of_equal_rows_herding_chooses_the_first(size: int) -> None:
+    generator = torch.Generator().manual_seed(8)
+    kinds = torch.arange(30).repeat(3)[torch.randperm(90, generator=generator)]  # a row's kind
+    features = torch.randn(30, size, generator=generator)[kinds]
+    order = herd(features, 90)
+    for kind in range(30):
+        assert order[kinds[order] == kind].tolist() == (kinds == kind).nonzero().flatten().tolist()
+
+
+def test_of_two_rows_herding_chooses_the_first() -> None:
+    for size in range(1, 40):  # both are equally far from their mean
+        features = torch.randn(2, size, generator=torch.Generator().manual_seed(size))
+        assert herd(features, 2).tolist() == [0, 1]
+
+
+def test_herding_sees_differences_that_float32_does_not() -> None:
+    features = torch.tensor([[-2.0], [1.0], [1.0 - 1e-12]], dtype=torch.float64)
+    assert herd(features, 1).tolist() == [2]
+
+
+def test_of_no_rows_herding_chooses_none() -> None:
+    assert herd(torch.empty(0, 6), 5).tolist() == []
+
+
 def test_herding_leaves_the_features_as_they_were() -> None:
     features = generic_features("random", 7).double()
     before = features.clone()

@@ -14,7 +14,7 @@ from cilkit.config import Config
 from cilkit.data import Samples
 from cilkit.errors import InputError
 from cilkit.functional import herd
-from cilkit.memory import Memory, check_budget
+from cilkit.memory import Memory, check_budget, positions_by_class
 
 # A stage: the number of images of each of its new classes.
 Counts = list[int]
@@ -281,3 +281,9 @@ def test_herding_in_the_memory_is_the_public_herd() -> None:
     features = features_for(new)
     memory.add(new, features, 1)
     assert numbers(memory.exemplars) == numbers(new.take(herd(features, 5)))
+
+
+def test_the_positions_of_a_class_are_those_of_its_label_in_order() -> None:
+    labels = new_classes([5, 1, 7], first_label=3).labels
+    found = {label: positions.tolist() for label, positions in positions_by_class(labels).items()}
+    assert found == {label: (labels == label).nonzero()[:, 0].tolist() for label in (3, 4, 5)}
