@@ -8,14 +8,26 @@ have equal records; what depends on the hour or the machine is left out of the c
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 from cilkit.errors import InputError
 
 
+class Written:
+    """What becomes a line of JSON: once, since every checkpoint holds the lines of all records."""
+
+    kind: ClassVar[str]
+
+    @cached_property
+    def line(self) -> str:
+        """The line, without its end."""
+        return json.dumps({"kind": self.kind} | vars(self), default=vars, ensure_ascii=False)
+
+
 @dataclass(frozen=True)
-class RunRecord:
+class RunRecord(Written):
     """What was asked for, and on what."""
 
     kind: ClassVar[str] = "run"
@@ -30,7 +42,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
-class ResumeRecord:
+class ResumeRecord(Written):
     """From here on, another number of processes did the work: the same result, up to noise."""
 
     kind: ClassVar[str] = "resume"
@@ -40,7 +52,7 @@ class ResumeRecord:
 
 
 @dataclass(frozen=True)
-class EpochRecord:
+class EpochRecord(Written):
     """One pass over a stage's training samples."""
 
     kind: ClassVar[str] = "epoch"
@@ -65,7 +77,7 @@ class Examination:
 
 
 @dataclass(frozen=True)
-class StageRecord:
+class StageRecord(Written):
     """What the model knows after a stage."""
 
     kind: ClassVar[str] = "stage"
@@ -97,8 +109,7 @@ KINDS: dict[str, type[Record]] = {
 
 def to_json(record: Record) -> str:
     """Return one line of JSON, without the line's end."""
-    # A record's parts as they are: `dataclasses.asdict` would copy a confusion matrix cell by cell.
-    return json.dumps({"kind": record.kind} | vars(record), default=vars, ensure_ascii=False)
+    return record.line
 
 
 def from_json(line: str) -> Record:

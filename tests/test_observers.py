@@ -2,7 +2,9 @@
 
 import csv
 import io
+import json
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,16 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_a_record_comes_back_from_its_line_of_json(records: list[Record]) -> None:
     assert [from_json(to_json(record)) for record in records] == records
+
+
+def test_a_line_holds_a_record_as_dataclasses_understand_it(records: list[Record]) -> None:
+    for record in records:
+        assert json.loads(to_json(record)) == {"kind": record.kind} | asdict(record)
+
+
+def test_a_changed_copy_of_a_written_record_has_a_line_of_its_own(records: list[Record]) -> None:
+    written = epoch_records(records)[0]
+    assert to_json(written) != to_json(replace(written, lr=written.lr + 1))
 
 
 def test_csv_has_a_row_for_each_epoch_with_its_losses(
