@@ -2,9 +2,8 @@
 
 Both crop and flip, or both crop, flip and apply two operations of RandAugment. The images are noise
 of CIFAR-100's shape: the work does not depend on what they show. The path for one image is cilkit's
-own, which seeds each image's draw so that the number of workers changes nothing. What the issue
-also asks, equal final accuracy of both strong augmentations, takes training runs and is not
-measured here.
+own, which seeds each image's draw so that the number of workers changes nothing. Whether networks
+learn the same from both strong augmentations takes training runs: `tutorial.py` has them.
 """
 
 from collections.abc import Callable
