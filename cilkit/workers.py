@@ -34,6 +34,8 @@ def results(loader: "DataLoader[Any]") -> Iterator[Any]:
     except BadImage as error:  # a worker's comes with its traceback as text, the sentence last
         clear_frames(error.__traceback__)  # where a frame holds torch's iterator, no worker ends
         raise BadImage(str(error).splitlines()[-1].removeprefix(f"{NAME}: ")) from error
+    except (ConnectionError, EOFError) as error:  # it died while it handed over what it had read
+        raise RuntimeError(f"a DataLoader worker died: {error}") from error
 
 
 def lost_worker(error: Exception) -> bool:

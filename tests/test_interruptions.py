@@ -29,7 +29,7 @@ from trouble import PATIENCE, cilkit, finish, start
 
 from cilkit import METHODS, Config, Learner, build_scenario, learn, read_records, run
 from cilkit.checkpoint import NEWEST, PREVIOUS, find, load
-from cilkit.cli import main
+from cilkit.cli import explain, main
 from cilkit.data import DataSet, Samples
 from cilkit.datasets import image_set
 from cilkit.distributed import Stopped, stop_if_asked, stoppable
@@ -37,6 +37,7 @@ from cilkit.experiment import build_model, first_records
 from cilkit.metrics import stage_accuracy
 from cilkit.records import ResumeRecord, RunRecord, StageRecord, stage_records
 from cilkit.state import restore, state_of
+from cilkit.workers import results
 
 # Three stages of digits, two epochs each, 10 + 10 + 7 + 7 + 7 + 7 steps or so: a second or two.
 QUICK = ["run", "--base", "4", "--increment", "3", "--epochs", "2", "--batch-size", "64"]
@@ -392,6 +393,19 @@ def test_a_worker_that_dies_gets_one_sentence(tmp_path: Path) -> None:
     sentence = "cilkit: a process that reads images died; fewer --workers need less memory; what "
     assert ended.said.splitlines()[-1].startswith(sentence)
     assert "Traceback" not in ended.said
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset by peer"), EOFError()])
+def test_a_worker_that_dies_while_it_hands_a_batch_over_gets_the_same_sentence(
+    error: Exception,
+) -> None:
+    def broken() -> Iterator[Tensor]:
+        yield torch.zeros(1)
+        raise error
+
+    with pytest.raises(RuntimeError) as raised:
+        list(results(broken()))  # type: ignore[arg-type]  # in place of torch's loader
+    assert explain(raised.value).startswith("a process that reads images died")
 
 
 def test_processes_whose_weights_differ_stop_at_the_end_of_the_stage(tmp_path: Path) -> None:
