@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist  # noqa: TID251 - a program of its own
+import torch.distributed as dist  # noqa: TID251 - the peer is a program of its own, without cilkit.distributed
 import torch.nn.functional as F
 from continuum import ClassIncremental
 from continuum.datasets import InMemoryDataset

@@ -225,7 +225,7 @@ class Victim:
             self.resume(folder)
         except InputError as error:
             problem = "" if one_sentence(error) else f"is refused with {str(error)!r}"
-        except Exception as error:
+        except Exception as error:  # whatever is raised is the finding
             problem = f"raises {described(error)}"
         else:
             problem = "is taken for a whole one"
@@ -241,7 +241,7 @@ class Victim:
             warnings.simplefilter("always")
             try:
                 found = self.resume(folder)
-            except Exception as error:
+            except Exception as error:  # whatever is raised is the finding
                 return f"beside a whole one raises {described(error)}"
         if found.numbers != load(self.folder / PREVIOUS).numbers:
             return "is preferred to the whole one before it"
@@ -255,7 +255,7 @@ class Victim:
             warnings.simplefilter("ignore")
             try:
                 records = run(QUICK, folder, resume=True)
-            except Exception as error:
+            except Exception as error:  # whatever is raised is the finding
                 return f"beside a whole one breaks the run off with {described(error)}"
         return "" if records == self.records else "changes the result of the run"
 
@@ -270,6 +270,7 @@ class Victim:
         """Do what `run` does before it starts to learn."""
         found = find_run(folder, QUICK, resume=True)
         assert found is not None
+        # The first record is a `RunRecord`; a list of records does not say so.
         first_records(self.records[0], found, None)  # type: ignore[arg-type]
         take_up(self.learner, found)
         return found

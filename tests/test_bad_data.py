@@ -22,7 +22,7 @@ from cilkit.checks import find_damage, without_damage
 from cilkit.datasets import ARRAYS, build_dataset
 from cilkit.files import Files
 from cilkit.images import BadImage, check_image, open_image
-from cilkit.records import stage_records
+from cilkit.records import run_record, stage_records
 
 
 @pytest.fixture
@@ -261,6 +261,7 @@ def test_imagenet_lists_what_it_lacks(tree: Path) -> None:
 
 
 def saved(image: Image.Image, path: Path, **options: object) -> NDArray[np.uint8]:
+    # Pillow types its options one by one; here they come from many formats.
     image.save(path, **options)  # type: ignore[arg-type]
     check_image(str(path))
     found = open_image(str(path))
@@ -315,6 +316,7 @@ def test_a_cameras_file_of_several_pictures_gives_its_first(tmp_path: Path) -> N
     path = tmp_path / "photo.jpg"
     photo.save(path, format="MPO", save_all=True, append_images=[preview])
     check_image(str(path))
+    # Pillow's type allows a number alone; this image has three channels.
     assert open_image(str(path)).getpixel((3, 3))[0] > 200  # type: ignore[index]
 
 
@@ -349,6 +351,7 @@ def test_arrays_become_a_data_set_in_one_line() -> None:
     dataset = DataSet.of(*arrays())
     assert dataset.class_names == ("0", "1", "2")
     assert torch.equal(dataset.train.images().permute(0, 2, 3, 1), torch.as_tensor(images))
+    # An array, of which NumPy's type does not say that it can be run through.
     assert dataset.train.labels.tolist() == list(labels)  # type: ignore[call-overload]
 
 
@@ -413,7 +416,7 @@ def test_a_run_takes_a_data_set_of_arrays(tmp_path: Path) -> None:
     whole = run(config, tmp_path, dataset=dataset)
     assert len(stage_records(whole)) == 3
     assert run(config, tmp_path, dataset=dataset, resume=True) == whole
-    assert whole[0].config["dataset"] == "mine"  # type: ignore[union-attr]
+    assert run_record(whole).config["dataset"] == "mine"
 
 
 # .npz
@@ -421,6 +424,7 @@ def test_a_run_takes_a_data_set_of_arrays(tmp_path: Path) -> None:
 
 def test_an_npz_file_is_a_data_set(tmp_path: Path) -> None:
     content = dict(zip(ARRAYS, arrays(), strict=True)) | {"class_names": np.array(["a", "b", "ç"])}
+    # mypy takes one of the names to be `allow_pickle`.
     np.savez(tmp_path / "mine.npz", **content)  # type: ignore[arg-type]
     dataset = build_dataset(config_for(tmp_path / "mine.npz", dataset="npz"))
     assert (dataset.name, dataset.class_names) == ("mine", ("a", "b", "ç"))
@@ -440,6 +444,7 @@ def test_an_npz_file_with_bad_arrays_is_named(
     content: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "mine.npz"
+    # mypy takes one of the names to be `allow_pickle`.
     np.savez(path, **dict(zip(ARRAYS, arrays(), strict=True)) | content)  # type: ignore[arg-type]
     assert npz_refusal(path).startswith(f"in {str(path)!r}, {words}")
 

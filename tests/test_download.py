@@ -150,6 +150,7 @@ def cifar_files() -> dict[str, bytes]:
 def packed(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
     """Return an archive of files in CIFAR's folder."""
     archive = io.BytesIO()
+    # typeshed lists the modes one by one; this one is a parameter.
     with tarfile.open(fileobj=archive, mode=mode) as tar:  # type: ignore[call-overload]
         for name, content in files.items():
             info = tarfile.TarInfo(f"{FOLDER}/{name}")

@@ -78,7 +78,9 @@ def texts(figure: Figure) -> list[str]:
 def test_the_bars_are_as_high_as_the_prototypes_are_long() -> None:
     last = stage_records(make_records(3))[-1]
     before, after = prototype_norms(make_records(3)).axes
+    # matplotlib's `patches` are of any kind; these are bars.
     assert [bar.get_height() for bar in before.patches] == last.before.norms  # type: ignore[attr-defined]
+    # As are these.
     assert [bar.get_height() for bar in after.patches] == last.after.norms  # type: ignore[attr-defined]
 
 
@@ -174,6 +176,7 @@ def test_no_figure_leaks_into_pyplot() -> None:
 
 
 def test_a_notebook_can_show_a_figure() -> None:
+    # IPython looks for this method, of which matplotlib's type knows nothing.
     png, size = live_figure(make_records(1))._repr_png_()  # type: ignore[attr-defined]
     assert plt.imread(io.BytesIO(png)).shape[:2] == (2 * size["height"], 2 * size["width"])
 

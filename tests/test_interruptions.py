@@ -575,6 +575,7 @@ def stop_after(learner: Learner, step: int) -> None:
         if next(steps) == step:
             raise Stopped(signal.SIGTERM)
 
+    # One learner's own step; mypy allows no method to be replaced.
     learner.finish_step = finish_and_stop  # type: ignore[method-assign]
 
 

@@ -104,6 +104,7 @@ def test_a_built_model_has_no_bias_unless_the_settings_ask_for_it(tiny_scenario:
 
 
 def test_heads_have_a_bias_where_it_is_asked_for() -> None:
+    # A head without a bias has None there; these have one.
     assert [len(head.bias) for head in classifier_of(4, 2, bias=True).heads] == [4, 2]  # type: ignore[arg-type]
 
 

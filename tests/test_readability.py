@@ -130,4 +130,5 @@ def test_every_import_is_declared() -> None:
 
 def test_the_config_is_frozen() -> None:
     with pytest.raises(AttributeError):
+        # What mypy refuses is what the test wants refused at run time.
         Config().seed = 1  # type: ignore[misc]

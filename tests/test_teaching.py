@@ -102,6 +102,7 @@ def test_norms_by_epoch_shows_each_epoch_and_each_end_of_a_stage() -> None:
     moments = [r for r in records if r.kind in ("epoch", "stage")]
     figure = norms_by_epoch(records)
     assert len(figure.frames) == len(moments)
+    # The last record is a stage's, which alone has facts.
     assert f"γ = {moments[-1].facts['gamma']:.2f}" in figure.frames[-1].says  # type: ignore[union-attr]
 
 

@@ -277,6 +277,7 @@ def numbered() -> Samples:
 def batches_of(
     dataset: DataSet, stage: int = 0, epoch: int = 0, **settings: int
 ) -> list[tuple[Tensor, Tensor, float]]:
+    # The settings are a parameter, of more than one type.
     config = Config(augment="none", **({"batch_size": 16} | settings))  # type: ignore[arg-type]
     return list(Loader(numbered(), dataset, config, CPU).epoch(stage, epoch))
 

@@ -112,6 +112,7 @@ def cause(trouble: str) -> None:
             befall(kind, learner, values)
         finish_step(learner, number, values)
 
+    # Trouble is made inside the program; mypy allows no method to be replaced.
     Learner.finish_step = finish_in_trouble  # type: ignore[method-assign]
 
 
