@@ -307,6 +307,18 @@ def test_lwf_sees_only_the_new_classes(make_learner: MakeLearner, tiny_scenario:
     assert same(learner.begin(tiny_scenario.stages[1]), tiny_scenario.stages[1].train)
 
 
+@pytest.mark.parametrize(("method", "pushed"), [("lwf", False), ("replay-kd", True), ("wa", True)])
+def test_labels_push_old_classes_down_only_where_exemplars_can_answer(
+    method: str, pushed: bool, make_learner: MakeLearner, tiny_scenario: Scenario
+) -> None:
+    learner = make_learner(method)
+    stage = in_stage(learner, tiny_scenario.stages[:2])
+    images, labels = batch_of(stage.train)
+    logits = learner.model(images).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(learner.losses(images, logits, labels)["ce"], logits)
+    assert bool(gradient[:, : stage.n_old].ne(0).any()) == pushed
+
+
 @pytest.mark.parametrize("method", DISTILLING)
 @pytest.mark.parametrize("t_squared", [False, True])
 @pytest.mark.parametrize("weight", ["dynamic", 0.3])
@@ -329,7 +341,9 @@ def test_the_losses_are_weighted_as_the_settings_say(
     logits = learner.model(images)
     lambda_ = 4 / 6 if weight == "dynamic" else 0.3
     kd = divergence(logits[:, :4], learner.teacher(images), 3.0) * (9 if t_squared else 1)
-    ce = cross_entropy(logits, labels) * (1 - lambda_ if mix == "convex" else 1)
+    rivals = 4 if method == "lwf" else 0  # without exemplars, the new classes compete alone
+    ce = cross_entropy(logits[:, rivals:], labels - rivals)
+    ce *= 1 - lambda_ if mix == "convex" else 1
     found = {name: value.item() for name, value in losses_of(learner, stage).items()}
     assert found == pytest.approx({"ce": ce, "kd": lambda_ * kd}, rel=1e-4)
 

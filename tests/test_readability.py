@@ -18,8 +18,8 @@ from cilkit import METHODS, Config
 PACKAGE = Path(cilkit.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # What one reads to understand WA: the method and what it is made of, the loop, the formulas.
-CORE = ["methods/replay.py", "methods/lwf.py", "methods/replay_kd.py", "methods/wa.py"]
-CORE += ["loop.py", "functional.py"]
+CORE = ["methods/replay.py", "methods/distilling.py", "methods/replay_kd.py"]
+CORE += ["methods/wa.py", "loop.py", "functional.py"]
 
 
 def docstring_lines(tree: ast.AST) -> set[int]:

@@ -2,28 +2,18 @@
 
 from torch import Tensor
 
-from cilkit.data import Stage
-from cilkit.functional import distillation_loss
 from cilkit.learner import Learner
+from cilkit.methods.distilling import Distilling
 
 
-class LwF(Learner):
-    """Fine-tuning under a teacher: the model as it was when the stage began."""
+class AmongNew(Learner):
+    """Fine-tuning in which only the new classes compete for a label."""
 
     def losses(self, images: Tensor, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Learn every label and, on the old classes, imitate the teacher."""
-        losses = super().losses(images, logits, labels)
-        if self.teacher is None:  # the first stage has nothing to forget
-            return losses
-        taught, config = self.teacher(images), self.config  # (B, n_old)
-        n_old, n_seen = taught.shape[1], logits.shape[1]
-        kd = distillation_loss(logits[:, :n_old], taught, config.temperature)
-        scale = config.temperature**2 if config.kd_t_squared else 1.0
-        weight = n_old / n_seen if config.kd_weight == "dynamic" else config.kd_weight
-        keep = 1 - weight if config.kd_mix == "convex" else 1.0
-        return {"ce": keep * losses["ce"], "kd": weight * scale * kd}
+        """Leave the old classes out: no image here is theirs, so each would push them down."""
+        n_old = logits.shape[1] - self.model.classifier.head_sizes[-1]
+        return super().losses(images, logits[:, n_old:], labels - n_old)
 
-    def end(self, stage: Stage) -> dict[str, float]:
-        """The model as it is now teaches the next stage."""
-        self.teacher = self.model.frozen_copy()
-        return super().end(stage)
+
+class LwF(Distilling, AmongNew):
+    """A teacher for the old classes and labels for the new ones, without exemplars."""

@@ -9,7 +9,7 @@ from typing import Any
 from cilkit.data import Stage
 from cilkit.learner import Learner
 from cilkit.loop import learn, train_epoch
-from cilkit.methods.lwf import LwF
+from cilkit.methods.distilling import Distilling
 from cilkit.methods.replay import Replay
 from cilkit.methods.wa import WA
 from cilkit.metrics import accuracy
@@ -108,7 +108,7 @@ STEPS = (
     Step(
         "losses: teacher",
         "on the {n_old} old classes, imitate the model that knew only them",
-        LwF.losses,
+        Distilling.losses,
         ["taught", "kd =", 'return {"ce"'],
         ["data", "teacher", "losses"],
         ["data > teacher", "teacher > losses"],
@@ -142,7 +142,7 @@ STEPS = (
     Step(
         "end: next teacher",
         "a frozen copy of the aligned model will teach the next stage",
-        LwF.end,
+        Distilling.end,
         ["self.teacher"],
         ["model", "teacher"],
         ["model > teacher"],
