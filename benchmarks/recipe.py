@@ -36,6 +36,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "temperature-4": {"temperature": 4.0},
     "published-loss": {"kd_weight": "dynamic", "kd_mix": "convex", "kd_t_squared": False},
     "published-loss-t-squared": {"kd_weight": "dynamic", "kd_mix": "convex"},
+    "tuned": LATER | {"kd_weight": 1.0, "temperature": 4.0, "lr": 0.2},  # the best three together
     "bias": {"head_bias": True},
     "clip": {"clip_weights": True},
     "brightness": {"augment": "paper"},
