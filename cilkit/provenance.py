@@ -77,5 +77,14 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "processes": world_size(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "command": " ".join(["cilkit", *sys.argv[1:]]),
+        "command": command(),
     }
+
+
+def command() -> str:
+    """Return the command that started the program, without the folders of this machine."""
+    module = getattr(sys.modules["__main__"], "__spec__", None)  # there for `python -m`
+    program = module.name.removesuffix(".__main__") if module else Path(sys.argv[0]).name
+    if program != "cilkit":
+        program = f"python -m {program}" if module else f"python {program}"
+    return " ".join([program, *sys.argv[1:]])

@@ -3,9 +3,12 @@
 import errno
 import json
 import os
+import sys
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -13,6 +16,7 @@ import torch
 from cilkit import METHODS, Config, InputError, build, learn, read_records, run
 from cilkit.checkpoint import NEWEST, find, load, save
 from cilkit.metrics import stage_accuracy
+from cilkit.provenance import command
 from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, stage_records
 
 # Three stages of digits, two epochs each: a second.
@@ -172,3 +176,22 @@ def test_joint_training_remembers_and_fine_tuning_forgets() -> None:
         for method in ("joint", "finetune")
     )
     assert joint > finetune + 30
+
+
+@pytest.mark.parametrize(
+    ("module", "file", "expected"),
+    [
+        (None, "bin/cilkit", "cilkit run --seed 1"),
+        ("cilkit.__main__", "cilkit/__main__.py", "cilkit run --seed 1"),
+        ("benchmarks.recipe", "benchmarks/recipe.py", "python -m benchmarks.recipe run --seed 1"),
+        (None, "/somewhere/mine.py", "python mine.py run --seed 1"),
+    ],
+)
+def test_a_record_names_the_command_that_made_it(
+    module: str | None, file: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = ModuleType("__main__")
+    started.__spec__ = ModuleSpec(module, None) if module else None
+    monkeypatch.setitem(sys.modules, "__main__", started)
+    monkeypatch.setattr(sys, "argv", [file, "run", "--seed", "1"])
+    assert command() == expected
