@@ -101,6 +101,18 @@ CIFAR100_SHORT = replace(
     channels_last=True,
 )
 
+# The short protocol with the best three of WA's settings that `benchmarks/recipe.py` changed one at
+# a time. All three leave the new prototypes longer, which is what alignment repairs. The first
+# stage stays as it is. Chapter 9.
+CIFAR100_SHORT_TUNED = replace(
+    CIFAR100_SHORT,
+    kd_weight=1.0,
+    temperature=4.0,
+    lr=0.2,
+    base_lr=CIFAR100_SHORT.lr,
+    base_weight_decay=CIFAR100_SHORT.weight_decay,
+)
+
 # The field's protocol for ImageNet: ResNet-18, resized crops and flips, 90 to 100 epochs in steps,
 # 20 exemplars for each of all classes.
 IMAGENET100 = replace(
@@ -128,6 +140,7 @@ PRESETS: dict[str, Config] = {
     "glyphs-b50-10": GLYPHS,
     "cifar100-b50-10": CIFAR100,
     "cifar100-b50-10-short": CIFAR100_SHORT,
+    "cifar100-b50-10-short-tuned": CIFAR100_SHORT_TUNED,
     "cifar100-b0-10": replace(CIFAR100, base=0, increment=10),
     "cifar100-b0-20": replace(CIFAR100, base=0, increment=20),
     "imagenet100-b50-10": IMAGENET100,

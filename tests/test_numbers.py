@@ -1,12 +1,13 @@
 """A number in prose comes from a stored record."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from test_readability import CORE, PACKAGE, code_lines
 
-from cilkit import read_records
+from cilkit import PRESETS, read_records
 from cilkit.compare import spread, summarise
 from cilkit.records import run_record
 from cilkit.teaching.stored import by_method
@@ -59,6 +60,20 @@ def test_the_readmes_rows_for_cifar_100_show_the_stored_records() -> None:
     ]
     table = README.split("| cifar100-short |")[1].split("\n\n")[0]
     assert table.splitlines()[2:] == rows
+
+
+def test_the_readme_states_what_the_tuned_preset_reached() -> None:
+    runs = by_method(RESULTS / "cifar100-recipe")["tuned"]
+    found = summarise({"wa": runs})["wa"]
+    told = f"{spread(found['last'])} at the end and {spread(found['average'])} on average"
+    assert told in README.replace("\n", " ")
+
+
+def test_the_tuned_preset_is_the_recipe_that_was_measured() -> None:
+    for records in by_method(RESULTS / "cifar100-recipe")["tuned"]:
+        made = run_record(records).config
+        preset = replace(PRESETS["cifar100-b50-10-short-tuned"], method="wa", seed=made["seed"])
+        assert {name: made[name] for name in preset.science()} == preset.science()
 
 
 @pytest.mark.parametrize(("name", "preset"), [("digits", "digits"), ("glyphs", "glyphs-b50-10")])
