@@ -23,6 +23,7 @@ from cilkit.observers import Console
 from cilkit.records import Record, StageRecord, read_records, stage_records
 
 BASE = replace(PRESETS["cifar100-b50-10-short"], method="wa")
+TUNED = PRESETS["cifar100-b50-10-short-tuned"]  # the best three changes together
 LATER = {"base_lr": BASE.lr, "base_weight_decay": BASE.weight_decay}  # a change spares stage 1
 CHANGES: dict[str, dict[str, Any]] = {
     "wa": {},
@@ -36,7 +37,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "temperature-4": {"temperature": 4.0},
     "published-loss": {"kd_weight": "dynamic", "kd_mix": "convex", "kd_t_squared": False},
     "published-loss-t-squared": {"kd_weight": "dynamic", "kd_mix": "convex"},
-    "tuned": LATER | {"kd_weight": 1.0, "temperature": 4.0, "lr": 0.2},  # the best three together
+    "tuned": {name: getattr(TUNED, name) for name in ("kd_weight", "temperature", "lr", *LATER)},
     "bias": {"head_bias": True},
     "clip": {"clip_weights": True},
     "brightness": {"augment": "paper"},
