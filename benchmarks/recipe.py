@@ -42,8 +42,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "clip": {"clip_weights": True},
     "brightness": {"augment": "paper"},
     "float32": {"bf16": False},
+    # the published falls by ten, at the same parts of a stage
+    "steps": {"schedule": "step", "base_milestones": (5, 10, 14), "milestones": (4, 7, 10)},
 }
-FROM_THE_START = ("bias", "clip", "brightness", "float32")  # they change the first stage too
+FROM_THE_START = ("bias", "clip", "brightness", "float32", "steps")  # they change stage 1 too
 
 
 class StopAfter:
