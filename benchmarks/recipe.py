@@ -3,7 +3,7 @@
 `python -m benchmarks.recipe --data-path DIR --out runs/recipe` takes about 20 minutes of one core
 for each change, so `make bench` leaves it out; `--stages 3` stops each run after 70 classes, and
 the same command without it goes on from there. Changes that begin after the first stage share it:
-it is that of `cilkit compare` in the same folder, or of the first run here.
+it is that of `cilkit compare` in the same folder, or of `wa`, which is begun where there is none.
 """
 
 import argparse
@@ -27,6 +27,7 @@ TUNED = PRESETS["cifar100-b50-10-short-tuned"]  # the best three changes togethe
 LATER = {"base_lr": BASE.lr, "base_weight_decay": BASE.weight_decay}  # a change spares stage 1
 CHANGES: dict[str, dict[str, Any]] = {
     "wa": {},
+    "no-teacher": {"kd_weight": 0.0},  # replay and alignment alone
     "kd-1": {"kd_weight": 1.0},
     "kd-2": {"kd_weight": 2.0},
     "lr-0.05": LATER | {"lr": 0.05},
@@ -58,7 +59,7 @@ class StopAfter:
     def __call__(self, record: Record) -> None:
         """See one record."""
         match record:
-            case StageRecord(stage=stage) if stage + 1 == self.stages:
+            case StageRecord(stage=stage) if 0 < self.stages <= stage + 1:
                 ASKED.append(signal.SIGTERM)
 
 
@@ -66,9 +67,11 @@ def learn(name: str, config: Config, out: Path, stages: int) -> None:
     """Train WA with one change; go on with what is there."""
     folder, first = out / f"{name}-seed{config.seed}", out / f"first-stage-seed{config.seed}"
     changed = replace(config, **CHANGES[name])
-    shares = name not in FROM_THE_START
-    start = find_first_stage(first, config) if shares else None
-    keep = [KeepFirstStage(folder, first)] if shares and start is None else []
+    start = None if name in FROM_THE_START else find_first_stage(first, config)
+    if name not in ("wa", *FROM_THE_START) and start is None:
+        learn("wa", config, out, stages=1)
+        start = find_first_stage(first, config)
+    keep = [KeepFirstStage(folder, first)] if name == "wa" else []
     observers: list[Observer] = [Console(), StopAfter(stages), *keep]
     try:
         run(changed, folder, observers, resume=True, start=start)
