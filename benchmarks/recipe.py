@@ -41,12 +41,13 @@ CHANGES: dict[str, dict[str, Any]] = {
     "tuned": {name: getattr(TUNED, name) for name in ("kd_weight", "temperature", "lr", *LATER)},
     "bias": {"head_bias": True},
     "clip": {"clip_weights": True},
+    "lr-0.2-clip": LATER | {"lr": 0.2, "clip_weights": True},  # the two that help most, together
     "brightness": {"augment": "paper"},
     "float32": {"bf16": False},
     # the published falls by ten, at the same parts of a stage
     "steps": {"schedule": "step", "base_milestones": (5, 10, 14), "milestones": (4, 7, 10)},
 }
-FROM_THE_START = ("bias", "clip", "brightness", "float32", "steps")  # they change stage 1 too
+FROM_THE_START = ("bias", "clip", "lr-0.2-clip", "brightness", "float32", "steps")  # stage 1, too
 
 
 class StopAfter:
