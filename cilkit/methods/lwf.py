@@ -16,4 +16,7 @@ class AmongNew(Learner):
 
 
 class LwF(Distilling, AmongNew):
-    """A teacher for the old classes and labels for the new ones, without exemplars."""
+    """A teacher for the old classes and labels for the new ones, without exemplars.
+
+    The paper trains the new head alone at first; here, as in PyCIL, all is trained from the start.
+    """
