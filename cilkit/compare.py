@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -13,7 +14,7 @@ from cilkit.config import Config
 from cilkit.distributed import from_main, is_main, is_restarted
 from cilkit.errors import InputError, lookup
 from cilkit.experiment import Observer, run
-from cilkit.folder import check_writable
+from cilkit.folder import check_writable, find_run
 from cilkit.methods import METHODS
 from cilkit.metrics import summary
 from cilkit.records import EpochRecord, Record, RunRecord
@@ -36,7 +37,8 @@ def compare(
 
     With `resume`, finished runs are kept and unfinished ones go on.
     """
-    from_main(lambda: check(methods, seeds, out, resume or is_restarted()))
+    out = Path(out)  # a notebook may give a text
+    from_main(lambda: check(config, methods, seeds, out, resume or is_restarted()))
     runs: Runs = {method: [] for method in methods}
     for seed in seeds:
         first = out / f"first-stage-seed{seed}"
@@ -48,8 +50,14 @@ def compare(
             keep = [KeepFirstStage(folder, first)] if shares and start is None else []
             runs[method].append(run(mine, folder, [*observers, *keep], resume=resume, start=start))
     if is_main():
-        (out / SUMMARY).write_text(json.dumps(summarise(runs), indent=2) + "\n")
+        write_summary(out / SUMMARY, summarise(runs))
     return runs
+
+
+def write_summary(file: Path, summary: dict[str, dict[str, list[float]]]) -> None:
+    """Write what the methods reached, beside those that an earlier call has compared."""
+    earlier = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps(earlier | summary, indent=2) + "\n")
 
 
 def find_first_stage(folder: Path, config: Config) -> Checkpoint | None:
@@ -83,7 +91,9 @@ class KeepFirstStage:
             checkpoint.save(self.first, found)
 
 
-def check(methods: Sequence[str], seeds: Sequence[int], out: Path, resume: bool) -> None:
+def check(
+    config: Config, methods: Sequence[str], seeds: Sequence[int], out: Path, resume: bool
+) -> None:
     """Refuse what cannot be compared, before any work starts."""
     for method in methods:
         lookup("method", method, METHODS)
@@ -95,6 +105,10 @@ def check(methods: Sequence[str], seeds: Sequence[int], out: Path, resume: bool)
         raise InputError(
             f"{str(out)!r} holds runs already; name another folder, or go on with --resume"
         )
+    for method, seed in product(methods, seeds):
+        mine, folder = replace(config, method=method, seed=seed), out / f"{method}-seed{seed}"
+        if folder.exists():
+            find_run(folder, mine, resume)
 
 
 def summarise(runs: Mapping[str, Iterable[Sequence[Record]]]) -> dict[str, dict[str, list[float]]]:

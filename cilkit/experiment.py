@@ -25,11 +25,12 @@ from cilkit.distributed import (
     world_size,
 )
 from cilkit.errors import InputError, lookup, unknown
-from cilkit.folder import append, find_run, rewrite
+from cilkit.folder import append, check_same_data, find_run, rewrite
 from cilkit.learner import Learner
 from cilkit.loop import learn
 from cilkit.memory import check_budget
 from cilkit.methods import METHODS
+from cilkit.methods.replay import Replay
 from cilkit.model import CilClassifier, CilModel, Normalise
 from cilkit.provenance import describe
 from cilkit.records import EpochRecord, Record, ResumeRecord, RunRecord, StageRecord
@@ -55,7 +56,8 @@ def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scen
         dataset = dataset or build_dataset(config)
     dataset = without_damage(dataset, config)
     scenario = build_scenario(dataset, config)
-    check_budget(config, len(scenario.class_names))
+    if issubclass(METHODS[config.method], Replay):
+        check_budget(config, len(scenario.class_names))
     seed_all(config.seed)
     model = build_model(config, scenario).to(device)
     if config.sync_bn:
@@ -106,11 +108,13 @@ def run(
     them knows of the interruption. `start` is a checkpoint to begin with in place of nothing,
     `dataset` one to use in place of what `config` names.
     """
-    config = naming(dataset, config)
+    config, out = naming(dataset, config), out and Path(out)  # a notebook may give a text
     found = from_main(lambda: find_run(out, config, resume))
     learner, scenario = build(config, dataset)
-    records = first_records(describe(config, scenario), found, start)
+    described = describe(config, scenario)
+    records = first_records(described, found, start)
     if begin_with := found or start:
+        check_same_data(begin_with.records[0], described)
         take_up(learner, begin_with)
     rewrite(out, records)
     show(records, observers)

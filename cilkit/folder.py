@@ -8,7 +8,7 @@ from cilkit.checkpoint import Checkpoint
 from cilkit.config import Config
 from cilkit.distributed import is_main, is_restarted
 from cilkit.errors import InputError
-from cilkit.records import Record, RunRecord, to_json
+from cilkit.records import Record, RunRecord, StageRecord, to_json
 
 RECORDS = "records.jsonl"
 
@@ -41,7 +41,18 @@ def find_run(out: Path | None, config: Config, resume: bool) -> Checkpoint | Non
     found = checkpoint.find(out) if resume else None
     if found is not None:
         check_same_settings(found.records[0], config, out)
+    elif has_results(out):
+        raise InputError(
+            f"{str(out)!r} holds finished stages, and no checkpoint to go on from; name another "
+            f"folder"
+        )
     return found
+
+
+def has_results(out: Path) -> bool:
+    """Tell whether the folder holds what a run has found out; a stage's end is its first result."""
+    file = out / RECORDS
+    return file.exists() and f'{{"kind": "{StageRecord.kind}"' in file.read_text(encoding="utf-8")
 
 
 def check_out(out: Path, resume: bool) -> None:
@@ -64,6 +75,19 @@ def check_writable(out: Path) -> None:
         raise InputError(
             f"cannot write to {str(out)!r}: {error.strerror}; name another folder"
         ) from error
+
+
+def check_same_data(record: Record, described: RunRecord) -> None:
+    """Refuse to go on with other images or classes than a run was started with."""
+    assert isinstance(record, RunRecord)
+    names = ("class_names", "class_order", "classes_per_stage")
+    differ = [name for name in names if getattr(record, name) != getattr(described, name)]
+    differ += [name for name, value in record.data.items() if described.data.get(name) != value]
+    if differ:
+        raise InputError(
+            f"this run was started with other data: {', '.join(differ)} differ; give the same "
+            f"data, or name another folder"
+        )
 
 
 def check_same_settings(record: Record, config: Config, out: Path) -> None:

@@ -1,9 +1,11 @@
 """Those who watch a run: each is called with one record after the other, and changes nothing."""
 
 import csv
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cilkit.errors import InputError
 from cilkit.metrics import new_class_share, old_and_new_accuracy, stage_accuracy
 from cilkit.records import EpochRecord, Record, RunRecord, StageRecord
 
@@ -99,22 +101,30 @@ class TensorBoard:
     """Scalars for TensorBoard: epochs as `epoch/...` over all epochs, stages as `stage/...`."""
 
     def __init__(self, folder: Path) -> None:
-        """Write event files to `folder`, in place of those of an interrupted run."""
-        from torch.utils.tensorboard.writer import SummaryWriter  # an optional dependency
-
-        for old in folder.glob("events.out.tfevents.*"):
-            old.unlink()
-        self.writer: Any = SummaryWriter(str(folder))
+        """Write event files to `folder`; raise `InputError` where TensorBoard is not installed."""
+        if find_spec("tensorboard") is None:
+            raise InputError("tensorboard is not installed; try: pip install 'cilkit[tensorboard]'")
+        self.folder = folder
+        self.writer: Any = None
         self.epochs = 0
 
     def __call__(self, record: Record) -> None:
         """Write the record's numbers."""
+        self.writer = self.writer or self.start()
         self.epochs += isinstance(record, EpochRecord)
         step = record.stage if isinstance(record, StageRecord) else self.epochs
         for name, value in scalars(record).items():
             if name not in ("stage", "epoch"):
                 self.writer.add_scalar(f"{record.kind}/{name}", value, step)
         self.writer.flush()
+
+    def start(self) -> Any:
+        """Begin a file in place of an interrupted run's, whose records are shown once more."""
+        from torch.utils.tensorboard.writer import SummaryWriter
+
+        for old in self.folder.glob("events.out.tfevents.*"):
+            old.unlink()
+        return SummaryWriter(str(self.folder))
 
 
 def scalars(record: Record) -> dict[str, float]:

@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 
 from cilkit.config import Config
-from cilkit.data import Scenario
+from cilkit.data import DataSet, Scenario
 from cilkit.distributed import world_size
 from cilkit.records import RunRecord
 
@@ -38,7 +39,18 @@ def describe(config: Config, scenario: Scenario) -> RunRecord:
         versions=versions(),
         machine=machine(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        data=traits(scenario.dataset),
     )
+
+
+def traits(dataset: DataSet) -> dict[str, Any]:
+    """Return how many images there are, and the statistics of those to learn from."""
+    return {
+        "training images": len(dataset.train),
+        "test images": len(dataset.test),
+        "mean": list(dataset.mean),
+        "deviation": list(dataset.std),
+    }
 
 
 def versions() -> dict[str, str]:
@@ -52,6 +64,7 @@ def versions() -> dict[str, str]:
     return found | {"commit": commit()}
 
 
+@cache  # a program computes with what it has read, whatever is checked out while it runs
 def commit() -> str:
     """Return the commit of the sources, with a '+' if they have changed since, or 'unknown'."""
     command = [

@@ -39,6 +39,7 @@ class RunRecord(Written):
     versions: dict[str, str] = field(compare=False)
     machine: dict[str, Any] = field(compare=False)
     started: str = field(compare=False)
+    data: dict[str, Any] = field(default_factory=dict)  # what tells one data set from another
 
 
 @dataclass(frozen=True)
@@ -120,17 +121,21 @@ def from_json(line: str) -> Record:
 
 def read_records(path: Path) -> list[Record]:
     """Return the records of a run: of the folder that holds `records.jsonl`, or of such a file."""
+    path = Path(path)  # a notebook may give a text
     file = path / "records.jsonl" if path.is_dir() else path
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        content = file.read_bytes()
     except OSError as error:
         raise InputError(
             f"no records in {str(path)!r}: {error.strerror}; give a run's folder"
         ) from error
     try:
-        return [from_json(line) for line in lines]
-    except (ValueError, KeyError, TypeError) as error:
+        records = [from_json(line) for line in content.decode("utf-8").splitlines()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{str(file)!r} does not hold records of cilkit: {error}") from error
+    if not any(isinstance(record, RunRecord) for record in records):
+        raise InputError(f"{str(file)!r} does not begin as the records of a run do")
+    return records
 
 
 def run_record(records: Iterable[Record]) -> RunRecord:

@@ -76,6 +76,33 @@ def test_a_resumed_comparison_keeps_what_is_finished(compared: tuple[Path, Runs]
     assert sum(isinstance(record, EpochRecord) for record in seen) == epochs
 
 
+def test_a_method_that_is_compared_later_stands_beside_the_earlier_ones(tmp_path: Path) -> None:
+    small = replace(QUICK, epochs=1)
+    compare(small, ["finetune"], (0,), tmp_path)
+    compare(small, ["lwf"], (0,), tmp_path, resume=True)
+    assert list(json.loads((tmp_path / "summary.json").read_text())) == ["finetune", "lwf"]
+
+
+def test_the_last_seed_is_checked_before_the_first_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="seed is -1"):
+        compare(QUICK, METHODS, (0, -1), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_last_run_in_the_folder_is_checked_before_the_first_is_trained(tmp_path: Path) -> None:
+    small = replace(QUICK, epochs=1)
+    run(replace(small, method="wa", lr=0.5), tmp_path / "wa-seed0")
+    with pytest.raises(InputError, match=r"lr is 0\.5 there"):
+        compare(small, ["finetune", "wa"], (0,), tmp_path, resume=True)
+    assert not (tmp_path / "finetune-seed0").exists()
+
+
+def test_runs_that_differ_in_the_machine_share_a_label() -> None:
+    small = replace(QUICK, epochs=1, method="finetune")
+    runs = [run(small), run(replace(small, seed=1, save_every=2))]
+    assert list(group(runs)) == ["finetune"]
+
+
 def test_runs_that_differ_in_the_seed_alone_share_a_label(compared: tuple[Path, Runs]) -> None:
     runs = [read_records(path) for path in find_runs([compared[0]])]
     assert {label: len(of_label) for label, of_label in group(runs).items()} == {

@@ -4,17 +4,22 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from itertools import islice
 from pathlib import Path
+from shutil import copytree
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 
 from cilkit import METHODS, Config, InputError, build, learn, read_records, run
 from cilkit.checkpoint import NEWEST, find, load, save
+from cilkit.data import DataSet
+from cilkit.datasets import build_dataset
 from cilkit.metrics import stage_accuracy
 from cilkit.provenance import command
 from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, stage_records
@@ -91,6 +96,76 @@ def test_a_run_without_resume_never_overwrites_another(
 def test_a_run_of_other_settings_is_not_resumed(uninterrupted: tuple[Path, list[Record]]) -> None:
     with pytest.raises(InputError, match=r"lr is 0\.05 there, 0\.1 here"):
         run(replace(QUICK, lr=0.1), uninterrupted[0], resume=True)
+
+
+def test_a_run_without_its_checkpoint_is_not_begun_again(
+    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+) -> None:
+    records = (uninterrupted[0] / "records.jsonl").read_bytes()
+    (tmp_path / "records.jsonl").write_bytes(records)
+    with pytest.raises(InputError, match="holds finished stages, and no checkpoint"):
+        run(replace(QUICK, seed=7), tmp_path, resume=True)
+    assert (tmp_path / "records.jsonl").read_bytes() == records
+
+
+def darker(dataset: DataSet) -> DataSet:
+    return replace(dataset, mean=tuple(value / 2 for value in dataset.mean))
+
+
+def renamed(dataset: DataSet) -> DataSet:
+    return replace(dataset, class_names=tuple(f"no {name}" for name in dataset.class_names))
+
+
+@pytest.mark.parametrize(
+    ("change", "what"), [(darker, "mean differ"), (renamed, "class_names differ")]
+)
+def test_a_run_is_not_resumed_with_other_data(
+    change: Callable[[DataSet], DataSet],
+    what: str,
+    uninterrupted: tuple[Path, list[Record]],
+    tmp_path: Path,
+) -> None:
+    copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
+    other = change(build_dataset(QUICK))
+    with pytest.raises(InputError, match=f"started with other data: {what}"):
+        run(QUICK, tmp_path, resume=True, dataset=other)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"epochs": "3"}, "epochs is '3'; it must be a whole number"),
+        ({"budget": 40.5}, r"budget is 40\.5; it must be a whole number"),
+        ({"seed": True}, "seed is True; it must be a whole number"),
+        ({"lr": None}, "lr is None; it must be a number"),
+        ({"nesterov": "no"}, "nesterov is 'no'; it must be True or False"),
+        ({"milestones": (1.5,)}, r"milestones is \(1\.5,\); it must be a list of whole numbers"),
+        ({"threads": "all"}, "threads is 'all'; it must be a whole number or None"),
+        ({"kd_weight": "half"}, "kd_weight is 'half'; it must be 'dynamic' or a number"),
+        ({"kd_mix": "sum"}, "kd_mix is 'sum'; it must be one of: convex, additive"),
+    ],
+)
+def test_a_setting_of_another_kind_is_refused(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        Config(**settings)
+
+
+@pytest.mark.parametrize("content", [b"\xff\n", b"5\n", b"", b'{"kind": "run"}\n'])
+def test_a_file_that_holds_no_records_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "records.jsonl").write_bytes(content)
+    with pytest.raises(InputError, match=r"records\.jsonl' does not"):
+        read_records(tmp_path)
+
+
+def test_a_path_may_be_a_text(uninterrupted: tuple[Path, list[Record]], tmp_path: Path) -> None:
+    out: Any = str(tmp_path / "run")
+    assert run(QUICK, out) == uninterrupted[1]
+    assert read_records(out) == uninterrupted[1]
+
+
+@pytest.mark.parametrize("method", ["finetune", "lwf", "joint"])
+def test_a_method_without_exemplars_may_have_any_budget(method: str) -> None:
+    build(replace(QUICK, method=method, budget=1))
 
 
 def test_a_run_may_be_resumed_on_another_machine(
