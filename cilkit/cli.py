@@ -7,6 +7,7 @@ a preset gives them values, options change them.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -85,6 +86,9 @@ class Compare:
         """Compare, print the table, and draw."""
         from cilkit.compare import compare, table
 
+        start = PRESETS[self.preset]
+        if (self.config.method, self.config.seed) != (start.method, start.seed):
+            raise InputError("compare takes --methods and --seeds, not --method and --seed")
         with stoppable():
             runs = compare(
                 self.config, self.methods, self.seeds, self.out, [Console()], resume=self.resume
@@ -154,6 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal's number where it was asked to stop.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    command: Command | None = None
     try:
         command = parse(words)
         with processes(getattr(command, "config", Config()).timeout):
@@ -220,9 +225,10 @@ def parse(words: list[str]) -> Command:
 
 def preset_in(words: Sequence[str]) -> str:
     """Return the preset that the words ask for: it must be known before the rest is read."""
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    preset = DEFAULT_PRESET
+    for word, after in pairwise([*words, ""]):
         if word == "--preset":
-            return after
+            preset = after
         if word.startswith("--preset="):
-            return word.removeprefix("--preset=")
-    return DEFAULT_PRESET
+            preset = word.removeprefix("--preset=")
+    return preset

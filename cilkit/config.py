@@ -1,10 +1,10 @@
 """Every choice of one experiment, in one frozen place; each comment is also the option's help."""
 
 import dataclasses
-import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from types import NoneType
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from cilkit.errors import InputError
 
@@ -94,14 +94,9 @@ class Config:
     def __post_init__(self) -> None:
         """Raise `InputError` for what cannot work; `build` looks up the names, and refuses them."""
         object.__setattr__(self, "data_path", Path(self.data_path))  # a notebook may give a text
-        for field, kind in typing.get_type_hints(type(self)).items():
-            if typing.get_origin(kind) is Literal and getattr(self, field) not in typing.get_args(
-                kind
-            ):
-                allowed = ", ".join(typing.get_args(kind))
-                raise InputError(
-                    f"{field} is {getattr(self, field)!r}; it must be one of: {allowed}"
-                )
+        for field, kind in get_type_hints(type(self)).items():
+            if not fits(value := getattr(self, field), kind):
+                raise InputError(f"{field} is {value!r}; it must be {in_words(kind)}")
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, int | float) and not low <= value <= high:
@@ -115,10 +110,6 @@ class Config:
         weight = self.kd_weight
         number = 0.0 if isinstance(weight, str) else weight
         return [
-            (
-                isinstance(weight, str) and weight != "dynamic",
-                f"kd_weight is {weight!r}; it must be 'dynamic' or a number",
-            ),
             (
                 self.kd_mix == "convex" and number > 1,
                 f"kd_weight is {weight}; a convex mix allows at most 1",
@@ -156,6 +147,38 @@ class Config:
     def science(self) -> dict[str, Any]:
         """Return the settings that decide a result: all but the machine's."""
         return {k: v for k, v in self.as_dict().items() if k not in MACHINE_SETTINGS}
+
+
+KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "True or False"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    str: ((str,), "a text"),
+    Path: ((Path, str), "a path"),
+    tuple[int, ...]: ((tuple, list), "a list of whole numbers"),
+    NoneType: ((NoneType,), "None"),
+}
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Tell whether a setting's value is of its kind; True is no number here."""
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    if kind not in KINDS:  # one kind or another
+        return any(fits(value, one) for one in get_args(kind))
+    if isinstance(value, tuple | list) and not all(type(part) is int for part in value):
+        return False
+    return isinstance(value, KINDS[kind][0]) and (kind is bool or not isinstance(value, bool))
+
+
+def in_words(kind: Any) -> str:
+    """Say what fits."""
+    if get_origin(kind) is Literal:
+        names = get_args(kind)
+        return f"one of: {', '.join(names)}" if len(names) > 1 else repr(names[0])
+    if kind not in KINDS:
+        return " or ".join(in_words(one) for one in get_args(kind))
+    return KINDS[kind][1]
 
 
 # The lowest and the highest number that makes sense, both allowed.

@@ -105,7 +105,8 @@ class DataSet:
         test = array_samples("test", test_images, test_labels)
         if (one := train.store.shape[1:]) != (other := test.store.shape[1:]):
             raise InputError(f"images to train with are {tuple(one)}, to test with {tuple(other)}")
-        names = tuple(class_names or map(str, range(int(train.labels.max()) + 1)))
+        numbers = range(int(train.labels.max()) + 1)
+        names = tuple(map(str, numbers if class_names is None else class_names))
         check_labels(train.labels, len(names), "train_labels")
         check_labels(test.labels, len(names), "test_labels")
         return cls(name, train, test, names, *statistics(train.images()))

@@ -1,5 +1,6 @@
 """The data sets by name: pixels where they are small, paths of files where not. Chapter 8."""
 
+import zlib
 from collections.abc import Callable
 from zipfile import BadZipFile
 
@@ -68,7 +69,7 @@ def npz(config: Config) -> DataSet:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, TypeError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, *DAMAGED) as error:
         raise InputError(
             f"{str(path)!r} is no whole .npz file of arrays of numbers ({error}); name one with "
             f"--data-path"
@@ -86,6 +87,7 @@ def npz(config: Config) -> DataSet:
         raise InputError(f"in {str(path)!r}, {error}") from error
 
 
+DAMAGED = (BadZipFile, zlib.error, NotImplementedError)  # what a file's own wrong bytes raise
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class InputError(ValueError):
+class InputError(Exception):
     """What was asked for cannot be done; the message says what is wrong and what is allowed."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from cilkit.config import MACHINE_SETTINGS
 from cilkit.errors import InputError
 from cilkit.figures import FIGURES, accuracy_per_stage
 from cilkit.folder import check_writable
@@ -17,8 +18,10 @@ def plot(folders: Sequence[Path], out: Path | None = None) -> list[Path]:
     The PNG files go to `out`, by default the first folder; their paths are returned. Raises
     `InputError` if there is nothing to draw, or `out` cannot be written.
     """
+    if not folders:
+        raise InputError("name at least one folder that `cilkit run` filled")
     runs = group([read_records(path) for path in find_runs(folders)])
-    out = out or folders[0]
+    out = Path(out or folders[0])
     check_writable(out)
     drawn = [out / "accuracy.png"]
     accuracy_per_stage(runs).savefig(drawn[0], dpi=DPI)
@@ -32,7 +35,7 @@ def plot(folders: Sequence[Path], out: Path | None = None) -> list[Path]:
 def find_runs(folders: Sequence[Path]) -> list[Path]:
     """Return the record files in these folders and one level below."""
     found = []
-    for folder in folders:
+    for folder in map(Path, folders):  # a notebook may give a text
         files = sorted([*folder.glob("records.jsonl"), *folder.glob("*/records.jsonl")])
         if not files:
             raise InputError(
@@ -48,7 +51,8 @@ def group(runs: Sequence[Sequence[Record]]) -> dict[str, list[Sequence[Record]]]
     grouped: dict[str, list[Sequence[Record]]] = {}
     for records in runs:
         if stage_records(records):
-            config = {k: v for k, v in run_record(records).config.items() if k != "seed"}
+            settings = run_record(records).config.items()
+            config = {k: v for k, v in settings if k not in ("seed", *MACHINE_SETTINGS)}
             method, key = config["method"], str(sorted(config.items(), key=str))
             taken = sum(label.split(" ")[0] == method for label in labels.values())
             labels.setdefault(key, method if not taken else f"{method} ({taken + 1})")

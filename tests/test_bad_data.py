@@ -465,6 +465,17 @@ def test_a_broken_npz_file_is_named(content: bytes, tmp_path: Path) -> None:
     assert "broken.npz' is no whole .npz file" in npz_refusal(tmp_path / "broken.npz")
 
 
+def test_a_compressed_npz_file_with_a_wrong_byte_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.npz"
+    np.savez_compressed(path, train_images=np.random.default_rng(0).integers(0, 256, 5000))
+    content = bytearray(path.read_bytes())
+    for position in range(100, len(content) - 200, 37):
+        damaged = content.copy()
+        damaged[position] ^= 0xFF
+        path.write_bytes(damaged)
+        assert "wrong.npz' " in npz_refusal(path)
+
+
 def test_a_single_array_is_no_npz_file(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", np.zeros(3))
     assert "one.npy' is no whole .npz file" in npz_refusal(tmp_path / "one.npy")

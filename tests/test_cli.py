@@ -64,6 +64,41 @@ def test_bad_input_gets_one_sentence(
     assert sentence in refused(["run", *words, "--out", str(tmp_path)], capsys)
 
 
+@pytest.mark.parametrize("words", [["--epochs", "-1"], ["--kd-weight", "2", "--kd-mix", "convex"]])
+def test_what_a_setting_may_be_is_said_in_one_line(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["run", *words, "--out", str(tmp_path)])
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("cilkit: error: ")
+
+
+def test_no_words_at_all_are_answered_with_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "compare" in refused([], capsys)
+
+
+def test_the_last_preset_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", "--preset", "digits", "--preset", "nope", "--out", str(tmp_path)]
+    assert "unknown preset 'nope'" in refused(words, capsys)
+
+
+@pytest.mark.parametrize("words", [["--method", "joint"], ["--seed", "9"]])
+def test_compare_refuses_what_it_would_not_heed(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sentence = refused(["compare", *words, "--out", str(tmp_path)], capsys)
+    assert "compare takes --methods and --seeds" in sentence
+
+
+def test_a_refused_run_leaves_tensorboards_files_alone(tmp_path: Path) -> None:
+    assert main(["run", *QUICK, "--out", str(tmp_path), "--tensorboard"]) == 0
+    [events] = tmp_path.glob("events.out.tfevents.*")
+    before = events.read_bytes()
+    words = ["run", *QUICK, "--lr", "0.5", "--out", str(tmp_path), "--tensorboard", "--resume"]
+    assert main(words) == 2
+    assert events.read_bytes() == before
+
+
 def test_a_place_that_cannot_be_written_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

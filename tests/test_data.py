@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -445,3 +446,9 @@ def test_taking_from_what_was_taken_counts_from_its_beginning() -> None:
 def test_adding_nothing_changes_nothing() -> None:
     samples = numbered([3, 3], 0)
     assert which(samples + samples.take(torch.arange(0))) == which(samples)
+
+
+def test_names_of_classes_may_be_an_array() -> None:
+    images, labels = np.zeros((2, 8, 8), np.uint8), np.array([0, 1])
+    names: Any = np.array(["cat", "dog"])
+    assert DataSet.of(images, labels, images, labels, names).class_names == ("cat", "dog")

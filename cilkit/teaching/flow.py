@@ -124,7 +124,7 @@ STEPS = (
     ),
     Step(
         "a test",
-        "as trained, {before} of the test images of all {n_seen} classes are right",
+        "as trained, the accuracy on all {n_seen} classes is {before}",
         learn,
         ["before ="],
         ["model", "test", "record"],
@@ -159,7 +159,7 @@ STEPS = (
     ),
     Step(
         "the test that counts",
-        "after the end, {after} of the test images of all {n_seen} classes are right",
+        "after the end, the accuracy on all {n_seen} classes is {after}",
         learn,
         ["after =", "yield StageRecord"],
         ["model", "test", "record"],
