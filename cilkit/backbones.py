@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cilkit.errors import unknown
+from cilkit.errors import InputError, unknown
 
 
 class Block(nn.Module):
@@ -82,7 +82,13 @@ def build_backbone(name: str, channels: int) -> nn.Module:
 
 
 def feature_size(backbone: nn.Module, channels: int, height: int, width: int) -> int:
-    """Return how many features the network makes of one image."""
+    """Return how many features the network makes of one image; refuse images that do not fit it."""
     backbone.eval()
-    with torch.no_grad():
-        return int(backbone(torch.zeros(1, channels, height, width)).shape[1])
+    try:
+        with torch.no_grad():
+            return int(backbone(torch.zeros(1, channels, height, width)).shape[1])
+    except (AssertionError, RuntimeError) as error:
+        raise InputError(
+            f"this backbone cannot take images of {height} × {width} pixels ({error}); give "
+            f"another --backbone, or another --image-size where the images are files"
+        ) from error

@@ -38,8 +38,10 @@ def check_torchvision() -> None:
 def without_damage(dataset: DataSet, config: Config, *, thorough: bool = False) -> DataSet:
     """Refuse a data set with files that cannot be used, or leave them out if `config` says so.
 
-    Headers, sizes and ends are looked at; with `thorough`, every image is decoded.
+    Headers, sizes and ends are looked at; with `thorough`, or where damaged files are to be left
+    out, every image is decoded.
     """
+    thorough = thorough or config.damaged == "skip"
     train, test = (usable(part, config, thorough) for part in (dataset.train, dataset.test))
     return replace(dataset, train=train, test=test)
 

@@ -30,6 +30,7 @@ from cilkit.distributed import (
 )
 from cilkit.errors import InputError, lookup
 from cilkit.experiment import Observer
+from cilkit.images import BadImage
 from cilkit.observers import Console, Csv, TensorBoard
 from cilkit.presets import PRESETS
 from cilkit.workers import lost_worker
@@ -190,6 +191,8 @@ def explain(error: Exception) -> str:
     """Return a sentence for what can break a run off through no fault of the program, else ''."""
     if lacks_memory(error):
         return "out of memory; a smaller --batch-size needs less"
+    if isinstance(error, BadImage):
+        return f"{error}; mend the file (`cilkit data` names all that are damaged)"
     if isinstance(error, OSError):
         return f"a file could not be read or written: {error}"
     if isinstance(error, ArithmeticError | ProcessesDiffer):

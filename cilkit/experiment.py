@@ -35,7 +35,7 @@ from cilkit.model import CilClassifier, CilModel, Normalise
 from cilkit.provenance import describe
 from cilkit.records import EpochRecord, Record, ResumeRecord, RunRecord, StageRecord
 from cilkit.state import restore, state_of
-from cilkit.transforms import AUGMENTATIONS
+from cilkit.transforms import AUGMENTATIONS, check_policy
 
 Observer = Callable[[Record], None]
 Progress = EpochRecord | StageRecord
@@ -55,6 +55,8 @@ def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scen
     with one_at_first():
         dataset = dataset or build_dataset(config)
     dataset = without_damage(dataset, config)
+    if config.augment == "timm":
+        check_policy(dataset, config)
     scenario = build_scenario(dataset, config)
     if issubclass(METHODS[config.method], Replay):
         check_budget(config, len(scenario.class_names))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cilkit.config import Config
 from cilkit.data import DataSet
+from cilkit.errors import InputError
 from cilkit.randaugment import randaugment
 
 
@@ -49,6 +50,17 @@ BATCHED: dict[str, tuple[Callable[[Tensor, Config], Tensor], ...]] = {
     "randaugment": (random_crop, random_flip, randaugment),
 }
 AUGMENTATIONS = (*BATCHED, "timm")
+
+
+def check_policy(dataset: DataSet, config: Config) -> None:
+    """Refuse a policy that timm does not take."""
+    try:
+        timm_transform(dataset, config)
+    except (AssertionError, ValueError) as error:
+        raise InputError(
+            f"timm does not take the policy {config.auto_augment!r} ({error}); give one such as "
+            f"{Config.auto_augment}, or an empty text"
+        ) from error
 
 
 def timm_transform(dataset: DataSet, config: Config) -> Callable[..., Tensor]:

@@ -162,6 +162,16 @@ def test_damaged_files_are_left_out_where_that_is_asked_for(tree: Path) -> None:
     assert [len(stage.test) for stage in scenario.stages] == [2, 3]
 
 
+def test_a_file_that_is_damaged_in_the_middle_is_left_out_too(tree: Path) -> None:
+    path = tree / "train" / "cat" / "train1.png"
+    draw(path, 0, 0, (90, 80))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"left out: .*train1\.png"):
+        build(config_for(tree, damaged="skip"))
+
+
 def test_a_class_of_which_nothing_is_left_is_refused(tree: Path) -> None:
     for path in (tree / "train" / "dog").iterdir():
         empty(path)

@@ -9,6 +9,7 @@ from test_readability import CORE, PACKAGE, code_lines
 
 from cilkit import PRESETS, read_records
 from cilkit.compare import spread, summarise
+from cilkit.metrics import summary
 from cilkit.records import run_record
 from cilkit.teaching.stored import by_method
 
@@ -66,6 +67,19 @@ def test_the_readme_states_what_the_tuned_preset_reached() -> None:
     runs = by_method(RESULTS / "cifar100-recipe")["tuned"]
     found = summarise({"wa": runs})["wa"]
     told = f"{spread(found['last'])} at the end and {spread(found['average'])} on average"
+    assert told in README.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sentence"),
+    [
+        ("no-teacher", "without a teacher, WA ends at {:.1f} (seed 0)"),
+        ("lr-0.2", "the learning rate alone ends at {:.1f} (seed 0)"),
+    ],
+)
+def test_the_readme_states_what_one_change_reached(recipe: str, sentence: str) -> None:
+    [records] = by_method(RESULTS / "cifar100-recipe")[recipe]
+    told = sentence.format(summary(records)["last"])
     assert told in README.replace("\n", " ")
 
 
