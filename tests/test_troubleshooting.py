@@ -17,6 +17,7 @@ import torch
 from cilkit.checkpoint import NEWEST, PREVIOUS
 from cilkit.cifar100 import ARCHIVE
 from cilkit.cli import main
+from cilkit.provenance import traits
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "book" / "troubleshooting.md").read_text(encoding="utf-8")
@@ -54,6 +55,20 @@ def begun(patch: Patch) -> list[str]:
 def begun_otherwise(patch: Patch) -> list[str]:
     begun(patch)
     return [*RUN, "--epochs", "2", "--lr", "0.2", "--resume"]
+
+
+def without_checkpoint(patch: Patch) -> list[str]:
+    begun(patch)
+    for name in (NEWEST, PREVIOUS):
+        Path("runs/digits", name).unlink()
+    return [*RUN, "--resume"]
+
+
+def other_data(patch: Patch) -> list[str]:
+    begun(patch)
+    other = {"mean": [0.5], "deviation": [0.1]}
+    patch.setattr("cilkit.provenance.traits", lambda dataset: traits(dataset) | other)
+    return [*RUN, "--resume"]
 
 
 def damaged(patch: Patch) -> list[str]:
@@ -122,6 +137,8 @@ TROUBLES = {
     "torchvision does not fit": misfit,
     "holds a run already": begun,
     "of other settings": begun_otherwise,
+    "no checkpoint to go on from": without_checkpoint,
+    "other data": other_data,
     "the checkpoint": damaged,
     "cannot write": read_only,
     "No space left": full_disk,
