@@ -113,12 +113,17 @@ def test_what_follows_a_whole_image_does_no_harm(tmp_path: Path) -> None:
     check_image(str(path))
 
 
-def test_damage_in_the_middle_is_found_where_every_image_is_decoded(tree: Path) -> None:
-    path = tree / "val" / "cat" / "val0.png"
+def damage_in_the_middle(path: Path) -> Path:
+    """Draw an image whose header and end are whole."""
     draw(path, 0, 0, (90, 80))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
+    return path
+
+
+def test_damage_in_the_middle_is_found_where_every_image_is_decoded(tree: Path) -> None:
+    path = damage_in_the_middle(tree / "val" / "cat" / "val0.png")
     test = build_dataset(config_for(tree)).test
     assert find_damage(test) == {}
     (sentence,) = find_damage(test, thorough=True).values()
@@ -163,11 +168,7 @@ def test_damaged_files_are_left_out_where_that_is_asked_for(tree: Path) -> None:
 
 
 def test_a_file_that_is_damaged_in_the_middle_is_left_out_too(tree: Path) -> None:
-    path = tree / "train" / "cat" / "train1.png"
-    draw(path, 0, 0, (90, 80))
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
+    damage_in_the_middle(tree / "train" / "cat" / "train1.png")
     with pytest.warns(UserWarning, match=r"left out: .*train1\.png"):
         build(config_for(tree, damaged="skip"))
 
