@@ -23,7 +23,7 @@ from cilkit.observers import Console
 from cilkit.records import Record, StageRecord, read_records, stage_records
 
 BASE = replace(PRESETS["cifar100-b50-10-short"], method="wa")
-TUNED = PRESETS["cifar100-b50-10-short-tuned"]  # the best three changes together
+TUNED = PRESETS["cifar100-b50-10-short-tuned"]  # three changes together
 LATER = {"base_lr": BASE.lr, "base_weight_decay": BASE.weight_decay}  # a change spares stage 1
 CHANGES: dict[str, dict[str, Any]] = {
     "wa": {},
