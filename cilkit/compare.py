@@ -66,8 +66,7 @@ def find_first_stage(folder: Path, config: Config) -> Checkpoint | None:
     if found is None or not isinstance(found.records[0], RunRecord):
         return None
     there = found.records[0].config | {"method": config.method}
-    same = all(there.get(name) == value for name, value in config.science().items())
-    return found if same else None
+    return None if config.differences(there) else found
 
 
 class KeepFirstStage:

@@ -52,6 +52,9 @@ class Config:
 
     backbone: str = "resnet8"  # resnet8, 20, ... 110, resnet8-stride2, or any name of timm
     head_bias: bool = False  # give the classifier a bias
+    # how prototypes of new classes are drawn: as PyTorch's layers are, or as PyCIL's, which are
+    # longer by the root of 3, and a bias of 0
+    head_init: Literal["torch", "pycil"] = "torch"
 
     budget: int = 2000  # exemplars kept
     budget_per: Literal["total", "class"] = "total"  # what the budget counts
@@ -147,6 +150,14 @@ class Config:
     def science(self) -> dict[str, Any]:
         """Return the settings that decide a result: all but the machine's."""
         return {k: v for k, v in self.as_dict().items() if k not in MACHINE_SETTINGS}
+
+    def differences(self, stored: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+        """Return what decides a result and is another in `stored`: name, value there, value here.
+
+        A setting that is younger than the record counts as its default.
+        """
+        there = Config().as_dict() | stored
+        return [(k, there[k], v) for k, v in self.science().items() if there[k] != v]
 
 
 KINDS: dict[Any, tuple[tuple[type, ...], str]] = {

@@ -86,7 +86,8 @@ def build_model(config: Config, scenario: Scenario) -> CilModel:
     dataset = scenario.dataset
     channels, *size = dataset.train.store.shape[1:]
     backbone = build_backbone(config.backbone, channels)
-    classifier = CilClassifier(feature_size(backbone, channels, *size), bias=config.head_bias)
+    num_features = feature_size(backbone, channels, *size)
+    classifier = CilClassifier(num_features, config.head_bias, config.head_init)
     normalise = Normalise(dataset.mean, dataset.std)
     if config.compile:
         backbone.compile()

@@ -93,10 +93,9 @@ def check_same_data(record: Record, described: RunRecord) -> None:
 def check_same_settings(record: Record, config: Config, out: Path) -> None:
     """Refuse to go on with a run that was started with other settings."""
     assert isinstance(record, RunRecord)
-    asked = config.science()
-    there = {name: record.config.get(name) for name in asked}
-    differ = [f"{k} is {there[k]!r} there, {v!r} here" for k, v in asked.items() if there[k] != v]
-    if differ:
+    differences = config.differences(record.config)
+    if differences:
+        differ = [f"{name} is {there!r} there, {here!r} here" for name, there, here in differences]
         raise InputError(
             f"{str(out)!r} holds a run of other settings: {'; '.join(differ)}; give the same "
             f"settings, or name another folder"

@@ -34,10 +34,10 @@ class CilClassifier(nn.Module):
     Row c of `weight` is the prototype of class c: its logit is the product with the features.
     """
 
-    def __init__(self, num_features: int, bias: bool = False) -> None:
-        """Build a classifier of no classes yet."""
+    def __init__(self, num_features: int, bias: bool = False, init: str = "torch") -> None:
+        """Build a classifier of no classes yet; `init` is how new heads are drawn."""
         super().__init__()
-        self.num_features, self.has_bias = num_features, bias
+        self.num_features, self.has_bias, self.init = num_features, bias, init
         self.heads = nn.ModuleList()
 
     @property
@@ -64,7 +64,10 @@ class CilClassifier(nn.Module):
         """Add a head for the classes that are missing; the rest stays untouched."""
         missing = n_classes - self.n_classes
         if missing > 0:
-            self.heads.append(nn.Linear(self.num_features, missing, bias=self.has_bias))
+            head = nn.Linear(self.num_features, missing, bias=self.has_bias)
+            if self.init == "pycil":
+                draw_as_pycil(head)
+            self.heads.append(head)
 
     @torch.no_grad()
     def scale_newest(self, gamma: float, bias: bool = False) -> None:
@@ -90,6 +93,16 @@ class CilClassifier(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, num_features) -> logits (B, n_classes)."""
         return torch.cat([head(features) for head in self.heads], dim=1)
+
+
+def draw_as_pycil(head: nn.Linear) -> None:
+    """Draw prototypes whose squares sum to 1 on average (`nn.Linear`: 1/3), and a bias of 0.
+
+    As PyCIL's `SimpleLinear` is drawn (convs/linears.py at 25e8156).
+    """
+    nn.init.kaiming_uniform_(head.weight, nonlinearity="linear")
+    if head.bias is not None:
+        nn.init.zeros_(head.bias)
 
 
 class CilModel(nn.Module):

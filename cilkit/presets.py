@@ -54,8 +54,8 @@ GLYPHS = Config(
 
 # The field's protocol, and the settings of the code around WA's published 64.2 average and 56.0
 # last (PyCIL, models/wa.py at 27a5ed8, and the survey's copy of it): steps, another weight decay
-# for increments, a bias, CE + 2 KD without T^2. PyCIL at 716625e mixes as the paper does:
-# --kd-weight dynamic --kd-mix convex. The paper clips weights, too: --clip-weights.
+# for increments, a bias, how heads are drawn, CE + 2 KD without T^2. PyCIL at 716625e mixes as the
+# paper does: --kd-weight dynamic --kd-mix convex. The paper clips weights, too: --clip-weights.
 # The tutorial this course grew from used a cosine and 170 epochs throughout: --schedule cosine
 # --base-epochs 170 --weight-decay 5e-4. PyCIL's LwF has 3 KD, its replay 70 epochs a stage.
 CIFAR100 = Config(
@@ -67,6 +67,7 @@ CIFAR100 = Config(
     padding=4,
     backbone="resnet32",
     head_bias=True,
+    head_init="pycil",
     budget=2000,
     kd_weight=2.0,
     kd_mix="additive",
@@ -90,6 +91,7 @@ CIFAR100_SHORT = replace(
     augment="crop-flip",
     backbone="resnet20",
     head_bias=False,
+    head_init="torch",  # as the stored records were made
     kd_weight=0.5,
     kd_t_squared=True,
     nesterov=True,

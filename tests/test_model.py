@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -18,12 +19,18 @@ from cilkit.inference import CHUNK, features_of, predict
 from cilkit.model import CilClassifier, CilModel, Normalise
 
 FEATURES = 7
+# A uniform weight in [-bound, bound], in units of 1 / sqrt(features): `nn.Linear` documents 1 for
+# weights; `nn.init.kaiming_uniform_` documents gain * sqrt(3), and a gain of 1 for linear layers.
+BOUNDS = {"torch": 1.0, "pycil": 3**0.5}
+ways_to_draw = pytest.mark.parametrize("init", BOUNDS)
 
 
-def classifier_of(*heads: int, bias: bool = False) -> CilClassifier:
+def classifier_of(
+    *heads: int, bias: bool = False, init: str = "torch", features: int = FEATURES
+) -> CilClassifier:
     """A classifier that grew by so many classes, and again."""
     torch.manual_seed(0)
-    classifier = CilClassifier(FEATURES, bias)
+    classifier = CilClassifier(features, bias, init)
     for count in heads:
         classifier.grow_to(classifier.n_classes + count)
     return classifier
@@ -112,6 +119,60 @@ def test_norms_are_the_prototypes_lengths() -> None:
     classifier = classifier_of(4, 2)
     weight = classifier.weight.detach().double().numpy()
     assert classifier.norms() == pytest.approx(np.sqrt((weight**2).sum(1)), abs=1e-5)
+
+
+# A new head's first values
+
+
+@ways_to_draw
+def test_new_weights_fill_the_interval_that_their_source_documents(init: str) -> None:
+    weight = classifier_of(50, 5000, init=init, features=64).weight.detach().double()
+    bound = BOUNDS[init] / 8
+    assert weight.abs().max() <= bound * (1 + 1e-6)
+    assert weight.abs().max() >= bound * (1 - 1e-4)
+    # Even: each tenth of the interval holds a tenth of the 323,200 weights, within 5 deviations.
+    shares = weight.flatten().histc(10, -bound, bound) / weight.numel()
+    assert (shares - 0.1).abs().max() < 5 * (0.09 / weight.numel()) ** 0.5
+
+
+@ways_to_draw
+def test_the_squares_of_a_new_prototype_sum_to_what_the_interval_says(init: str) -> None:
+    squares = classifier_of(5000, init=init, features=64).weight.detach().double().square().sum(1)
+    # A square of a uniform weight is b^2 / 3 on average, with a deviation of b^2 sqrt(4 / 45).
+    deviation = BOUNDS[init] ** 2 * (4 / 45 / 64 / 5000) ** 0.5
+    assert squares.mean().item() == pytest.approx(BOUNDS[init] ** 2 / 3, abs=5 * deviation)
+
+
+@pytest.mark.parametrize(("init", "born_at_zero"), [("torch", False), ("pycil", True)])
+def test_a_bias_is_born_at_zero_only_where_the_source_has_it_so(
+    init: str, born_at_zero: bool
+) -> None:
+    heads = classifier_of(4, 2, bias=True, init=init).linears
+    assert [bool((head.bias == 0).all()) for head in heads] == [born_at_zero] * 2
+
+
+@ways_to_draw
+def test_how_new_rows_are_drawn_leaves_the_old_ones_alone(init: str) -> None:
+    classifier = classifier_of(4, 2, bias=True, init=init)
+    before = parameters(classifier)
+    classifier.grow_to(9)
+    assert equal(parameters(classifier)[: len(before)], before)
+
+
+@ways_to_draw
+def test_new_rows_follow_from_the_seed_alone(init: str) -> None:
+    once, again = (classifier_of(4, 2, bias=True, init=init) for _ in range(2))
+    assert equal(parameters(once), parameters(again))
+
+
+@ways_to_draw
+def test_a_built_model_draws_its_heads_as_the_settings_say(
+    init: Literal["torch", "pycil"], tiny_scenario: Scenario
+) -> None:
+    model = build_model(Config(backbone="resnet8", head_init=init), tiny_scenario)
+    model.grow_to(500)
+    longest = model.classifier.weight.abs().max().item()
+    assert longest == pytest.approx(BOUNDS[init] / 64**0.5, rel=1e-2)
 
 
 # Alignment and clipping

@@ -22,7 +22,14 @@ from cilkit.data import DataSet
 from cilkit.datasets import build_dataset
 from cilkit.metrics import stage_accuracy
 from cilkit.provenance import command
-from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, stage_records
+from cilkit.records import (
+    EpochRecord,
+    Record,
+    RunRecord,
+    StageRecord,
+    run_record,
+    stage_records,
+)
 
 # Three stages of digits, two epochs each: a second.
 QUICK = Config(
@@ -96,6 +103,32 @@ def test_a_run_without_resume_never_overwrites_another(
 def test_a_run_of_other_settings_is_not_resumed(uninterrupted: tuple[Path, list[Record]]) -> None:
     with pytest.raises(InputError, match=r"lr is 0\.05 there, 0\.1 here"):
         run(replace(QUICK, lr=0.1), uninterrupted[0], resume=True)
+
+
+def older(folder: Path, source: Path) -> None:
+    """Copy a run as a version wrote it that did not know `head_init` yet."""
+    copytree(source, folder, dirs_exist_ok=True)
+    found = find(folder)
+    assert found is not None
+    first = run_record(found.records)
+    known = {name: value for name, value in first.config.items() if name != "head_init"}
+    found.records[0] = replace(first, config=known)
+    save(folder, found)
+
+
+def test_a_run_that_is_older_than_a_setting_goes_on_with_its_default(
+    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+) -> None:
+    older(tmp_path, uninterrupted[0])
+    assert run(QUICK, tmp_path, resume=True)[1:] == uninterrupted[1][1:]
+
+
+def test_a_run_that_is_older_than_a_setting_does_not_go_on_with_another_value(
+    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+) -> None:
+    older(tmp_path, uninterrupted[0])
+    with pytest.raises(InputError, match="head_init is 'torch' there, 'pycil' here"):
+        run(replace(QUICK, head_init="pycil"), tmp_path, resume=True)
 
 
 def test_a_run_without_its_checkpoint_is_not_begun_again(
