@@ -6,6 +6,7 @@ VENV ?= .venv
 REQUIREMENTS ?= requirements.txt
 OUT ?= runs/digits
 PROCESSES ?= 2
+SEEDS ?= 20 21 22
 BIN = $(VENV)/bin
 PAGE = _build/html/index.html
 # What pip says of an old Python is about other packages.
@@ -37,7 +38,7 @@ notebooks: $(VENV)/ready
 
 experiment: $(VENV)/ready
 	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \
-		compare --preset digits --seeds 0 1 2 --out $(OUT) --resume
+		compare --preset digits --seeds $(SEEDS) --out $(OUT) --resume
 
 # How fast it is: a table of ratios; benchmarks/README.md explains it.
 bench: $(VENV)/ready
