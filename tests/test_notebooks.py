@@ -1,5 +1,6 @@
 """The notebooks: their parts, and their run in an environment that knows nothing of the package."""
 
+import ast
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from claims import COUNTS, Counted, claims_of
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
@@ -232,3 +234,22 @@ def test_the_notebooks_run_alone_in_an_environment_without_the_package(
     found = subprocess.check_output([stranger, "-c", where], cwd=tmp_path, text=True)
     assert str(ROOT) not in found, "it was our own checkout that was tested"
     assert sys.executable != str(stranger)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+def test_each_claim_was_counted_as_it_stands_and_held_on_19_of_20_seeds(path: Path) -> None:
+    counted = json.loads(COUNTS.read_text()).get(path.stem, {"claims": {}})["claims"]
+    assert set(counted) == set(claims_of(path)), "count again: python book/claims.py"
+    for text, seeds in counted.items():
+        tried = len(seeds["held"]) + len(seeds["failed"])
+        assert tried == 20 or (tried == 1 and "seed=20" not in path.read_text(encoding="utf-8"))
+        assert len(seeds["held"]) >= 0.95 * tried, text
+
+
+def test_a_claim_that_fails_once_in_a_loop_is_counted_as_failed() -> None:
+    heard = []
+    tree = Counted().visit(ast.parse("for n in (1, 2, 3):\n    assert n != 2, 'never two'"))
+    code = compile(ast.fix_missing_locations(tree), "cell", "exec")
+    exec(code, {"claim": lambda text, test: heard.append((text, test))})
+    text = "assert n != 2, 'never two'"
+    assert heard == [(text, True), (text, False), (text, True)]
