@@ -1,4 +1,4 @@
-"""Feature extractors by name: the residual networks for small images, and all of timm's.
+"""Feature extractors by name: networks for small images, and all of timm's.
 
 He et al., "Deep residual learning", CVPR 2016, section 4.2: three groups of n blocks with 16, 32
 and 64 channels, depth 6n + 2, shortcuts without parameters ("option A").
@@ -62,10 +62,27 @@ class ResNet(nn.Module):
         return maps.mean((2, 3))
 
 
+class MLP(nn.Module):
+    """Two hidden layers and no convolution: the network that the laboratory trains in a page."""
+
+    def __init__(self, channels: int = 1) -> None:
+        """Build 64 pixels -> 128 -> 64 features, for images of `channels` colours."""
+        super().__init__()
+        self.hidden = nn.Linear(64 * channels, 128)
+        self.num_features = 64
+        self.last = nn.Linear(128, self.num_features)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, channels, H, W) -> features (B, 64); images are made 8x8 by averaging."""
+        pixels = F.adaptive_avg_pool2d(images, 8).flatten(1)  # images of 8x8 stay as they are
+        return F.relu(self.last(F.relu(self.hidden(pixels))))
+
+
 BACKBONES: dict[str, Callable[[int], nn.Module]] = {
     f"resnet{depth}": partial(ResNet, depth) for depth in (8, 20, 32, 44, 56, 110)
 }
 BACKBONES["resnet8-stride2"] = partial(ResNet, 8, stride=2)
+BACKBONES["mlp"] = MLP
 
 
 def build_backbone(name: str, channels: int) -> nn.Module:

@@ -50,7 +50,7 @@ class Config:
     color_jitter: float = 0.0  # timm's, where augment is timm and auto_augment is empty
     random_erasing: float = 0.0  # timm's probability of erasing, where augment is timm
 
-    backbone: str = "resnet8"  # resnet8, 20, ... 110, resnet8-stride2, or any name of timm
+    backbone: str = "resnet8"  # resnet8, 20, ... 110, resnet8-stride2, mlp, or a name of timm
     head_bias: bool = False  # give the classifier a bias
     # how prototypes of new classes are drawn: as PyTorch's layers are, or as PyCIL's, which are
     # longer by the root of 3, and a bias of 0

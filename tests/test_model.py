@@ -2,7 +2,11 @@
 
 from dataclasses import replace
 from itertools import pairwise
+<<<<<<< HEAD
 from typing import Literal
+=======
+from typing import Any
+>>>>>>> c8be2c9 (A small network without convolutions, backbone="mlp": the one that the laboratory trains in a page)
 
 import numpy as np
 import pytest
@@ -348,6 +352,9 @@ def test_a_built_model_normalises_with_the_statistics_of_its_data_set(
 # The residual networks
 
 
+RESNETS = [name for name in BACKBONES if name.startswith("resnet")]
+
+
 def count_by_hand(depth: int, channels: int) -> int:
     """Weights of 3x3 convolutions without bias, and two numbers for each channel's norm."""
     widths = [channels, 16] + [16] * ((depth - 2) // 3)
@@ -356,7 +363,7 @@ def count_by_hand(depth: int, channels: int) -> int:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", RESNETS)
 def test_a_residual_network_has_the_parameters_of_its_plan(name: str, channels: int) -> None:
     found = sum(parameter.numel() for parameter in build_backbone(name, channels).parameters())
     assert found == count_by_hand(int(name.split("-")[0].removeprefix("resnet")), channels)
@@ -366,7 +373,7 @@ def test_resnet32_has_463504_parameters_as_the_literature_counts() -> None:
     assert sum(p.numel() for p in build_backbone("resnet32", 3).parameters()) == 463_504
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", RESNETS)
 def test_the_depth_counts_the_convolutions_and_the_classifier(name: str) -> None:
     modules = build_backbone(name, 3).modules()
     convolutions = sum(isinstance(module, nn.Conv2d) for module in modules)
@@ -410,6 +417,36 @@ def test_one_image_weighs_on_no_other_in_evaluation_mode() -> None:
     backbone = build_backbone("resnet8", 3).eval()
     images = some_images() / 255
     torch.testing.assert_close(backbone(images)[2:3], backbone(images[2:3]))
+
+
+# The network of the laboratory
+
+
+def test_the_laboratorys_network_is_two_rectified_layers_of_the_pixels() -> None:
+    network = build_backbone("mlp", 1)
+    a, b = (network.get_submodule(name) for name in ("hidden", "last"))
+    pixels = some_images()[:, :1].double() / 255
+    network.double()
+    hidden = np.maximum(pixels.flatten(1).numpy() @ as_numpy(a.weight).T + as_numpy(a.bias), 0)
+    expected = np.maximum(hidden @ as_numpy(b.weight).T + as_numpy(b.bias), 0)
+    np.testing.assert_allclose(as_numpy(network(pixels)), expected, atol=1e-14)
+
+
+def as_numpy(tensor: Any) -> Any:
+    return tensor.detach().numpy()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [4, 8, 28, 33])
+def test_the_laboratorys_network_takes_images_of_any_size(channels: int, size: int) -> None:
+    network = build_backbone("mlp", channels)
+    assert feature_size(network, channels, size, size + 1) == 64
+
+
+def test_the_laboratorys_network_sees_the_means_of_a_large_images_squares() -> None:
+    network, small = build_backbone("mlp", 3), some_images() / 255
+    large = small.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    torch.testing.assert_close(network(large), network(small))
 
 
 # timm's networks
