@@ -6,7 +6,7 @@ VENV ?= .venv
 REQUIREMENTS ?= requirements.txt
 OUT ?= runs/digits
 PROCESSES ?= 2
-SEEDS ?= 20 21 22
+SEEDS ?= 30 31 32
 BIN = $(VENV)/bin
 PAGE = _build/html/index.html
 # What pip says of an old Python is about other packages.
