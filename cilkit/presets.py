@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from cilkit.config import Config
 
-# Small enough to watch: five stages of two digits, half a minute of CPU for all four methods. Chosen
-# on seeds 0 to 19 so that each repair shows and the numbers stand still: a network without
+# Small enough to watch: five stages of two digits, half a minute of CPU for all four methods.
+# Chosen on seeds 0 to 19 so that each repair shows and the numbers stand still: a network without
 # convolutions or batch norm, which spreads far less over seeds than a small ResNet does here. 80
-# exemplars, since 200 all but solve the digits by replay alone; a weight decay twenty times the usual,
-# since a short run must shrink the old prototypes as far as a long one does. Distillation is added
-# to the cross-entropy, which (1 - lambda) would take from the few exemplars, and keeps T^2, so that
-# its gradients weigh as much as at T = 1 (Hinton et al., 2015, section 2.1).
+# exemplars, since with 200 replay alone all but solves the digits; a weight decay twenty times the
+# usual, since a short run must shrink the old prototypes as far as a long one does. Distillation is
+# added to the cross-entropy, which (1 - lambda) would take from the few exemplars, and keeps T^2,
+# so that its gradients weigh as much as at T = 1 (Hinton et al., 2015, section 2.1).
 DIGITS = Config(
     dataset="digits",
     base=0,

@@ -2,11 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
-<<<<<<< HEAD
-from typing import Literal
-=======
-from typing import Any
->>>>>>> c8be2c9 (A small network without convolutions, backbone="mlp": the one that the laboratory trains in a page)
+from typing import Any, Literal
 
 import numpy as np
 import pytest
