@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from cilkit.inference import Predictions
 from cilkit.records import Record, StageRecord, stage_records
@@ -19,7 +20,7 @@ Matrix = NDArray[np.float64]
 
 def confusion_matrix(predictions: Predictions, n_classes: int) -> list[list[int]]:
     """Return how many samples of each true class (row) were taken for each class (column)."""
-    pairs = predictions.labels * n_classes + predictions.predicted  # torchmetrics wants two classes
+    pairs = predictions.labels * n_classes + predictions.predicted
     counts = torch.bincount(pairs, minlength=n_classes**2)
     rows: list[list[int]] = counts.view(n_classes, n_classes).tolist()
     return rows
@@ -29,13 +30,25 @@ def calibration_error(predictions: Predictions, bins: int = 15) -> float:
     """Return the expected calibration error: how far confidence is from accuracy, on average.
 
     Guo et al., "On calibration of modern neural networks", ICML 2017, Eq. 3: over bins of equal
-    width, `sum_b |B_b| / N * |accuracy(B_b) - confidence(B_b)|`.
+    width, `sum_b |B_b| / N * |accuracy(B_b) - confidence(B_b)|`; a bin's count cancels out.
     """
-    from torchmetrics.functional.classification import binary_calibration_error
+    images, sure, right = reliability(predictions, bins)
+    return 100 * float((right - sure).abs().sum() / images.sum())
 
-    right = (predictions.predicted == predictions.labels).long()
-    confidence = predictions.confidence.clamp(0, 1)
-    return 100 * float(binary_calibration_error(confidence, right, n_bins=bins, norm="l1"))
+
+def reliability(predictions: Predictions, bins: int = 15) -> tuple[Tensor, Tensor, Tensor]:
+    """Return each bin's images, the sum of their confidence, and how many are right: (bins,) each.
+
+    As Guo et al. have it, a bin holds its upper edge and not its lower one; 0 lies in the first.
+    """
+    sure, right = predictions.confidence.clamp(0, 1), predictions.predicted == predictions.labels
+    edges = (torch.arange(1, bins, dtype=torch.float64) / bins).to(sure.dtype)
+    bin_of = torch.bucketize(sure, edges)
+    images, total, hits = (
+        torch.bincount(bin_of, values.double(), bins)
+        for values in (torch.ones_like(sure), sure, right)
+    )
+    return images, total, hits
 
 
 def accuracy(confusion: ArrayLike, classes: slice = slice(None)) -> float:
@@ -88,7 +101,7 @@ def accuracy_matrix(records: Sequence[Record]) -> Matrix:
 def average_incremental_accuracy(accuracies: Sequence[float], with_first: bool = True) -> float:
     """Return the mean of A_i over the stages.
 
-    iCaRL (Rebuffi et al., CVPR 2017, section 4). PyCIL counts the first stage; iCaRL, BiC and WA do
+    iCaRL (Rebuffi et al., CVPR 2017, section 4). iCaRL and PyCIL count the first stage; WA does
     not, since nothing can be forgotten in it: say which one a number is.
     """
     counted = accuracies if with_first else accuracies[1:]

@@ -22,6 +22,7 @@ from cilkit.metrics import (
     forgetting,
     new_class_share,
     old_and_new_accuracy,
+    reliability,
     stage_accuracy,
     summary,
 )
@@ -199,6 +200,31 @@ def test_calibration_error_is_that_of_fifteen_bins_written_out() -> None:
     which = np.ceil(15 * sure)
     gaps = [abs((hits - sure)[which == b].sum()) for b in range(1, 16)]
     assert found == pytest.approx(100 * sum(gaps) / 500, rel=1e-4)
+
+
+def test_full_certainty_lies_in_the_last_of_guos_bins() -> None:
+    """500 answers that are quite sure, 450 of them right, and 500 at 0.95, all right: one bin."""
+    answers = predictions([1] * 1000, [1] * 950 + [0] * 50, [0.95] * 500 + [1.0] * 500)
+    by_hand = abs(0.95 - (0.95 + 1.0) / 2)
+    assert calibration_error(answers) == pytest.approx(100 * by_hand, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bins", [2, 10, 15])
+def test_an_edge_belongs_to_the_bin_below_it(bins: int, dtype: torch.dtype) -> None:
+    edges = (torch.arange(bins + 1, dtype=torch.float64) / bins).to(dtype)
+    nothing = torch.zeros(bins + 1).long()
+    images, _, _ = reliability(Predictions(nothing, nothing, edges), bins)
+    assert images.tolist() == [2.0] + [1.0] * (bins - 1)  # 0 and the first edge; each other edge
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_lies_above_an_edge_belongs_to_the_bin_above_it(dtype: torch.dtype) -> None:
+    edges = (torch.arange(15, dtype=torch.float64) / 15).to(dtype)
+    above = edges.nextafter(torch.ones(15, dtype=dtype))
+    nothing = torch.zeros(15).long()
+    images, _, _ = reliability(Predictions(nothing, nothing, above), 15)
+    assert images.tolist() == [1.0] * 15
 
 
 def test_certainty_that_is_always_right_is_perfectly_calibrated() -> None:

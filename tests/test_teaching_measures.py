@@ -77,6 +77,13 @@ def test_the_bins_give_the_expected_calibration_error() -> None:
     assert found.error == pytest.approx(gaps.sum(), abs=1e-3)
 
 
+def test_the_bins_hold_their_upper_edge_as_those_of_the_calibration_error_do() -> None:
+    logits = torch.tensor([[0.0, -200.0], [0.0, 0.0]]).repeat(5, 1)  # sure to 1, and to 1/2
+    found = Reliability.of(logits, torch.zeros(10).long(), bins=2)
+    assert found.images.tolist() == [5.0, 5.0]
+    assert found.confidence.tolist() == [50.0, 100.0]
+
+
 def test_temperature_changes_how_sure_and_not_how_right() -> None:
     torch.manual_seed(0)
     logits, labels = 2 * torch.randn(200, 4), torch.randint(0, 4, (200,))

@@ -34,7 +34,7 @@ SLOW = [
     "continuum",
     "matplotlib.backends.backend_agg",
 ]
-SLOW += ["sklearn.datasets", "sklearn.model_selection", "torchmetrics.classification"]
+SLOW += ["sklearn.datasets", "sklearn.model_selection"]
 WARM.set_forkserver_preload(SLOW)
 PATIENCE = 600  # seconds until what hangs is given up, on however crowded a machine
 

@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from cilkit.inference import Predictions
-from cilkit.metrics import Matrix, calibration_error
+from cilkit.metrics import Matrix, calibration_error, reliability
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.plot import Plot, heat, rect, text
 
@@ -180,17 +179,12 @@ class Reliability:
     def of(cls, logits: Tensor, labels: Tensor, bins: int = 10) -> "Reliability":
         """Logits (N, C) and labels (N,) -> bins of equal width, as Guo et al. (2017) draw them."""
         sure, predicted = logits.softmax(1).max(1)
-        right = (predicted == labels).double()
-        bin_of = (sure * bins).long().clamp(max=bins - 1)
-        images, total, hits = (
-            torch.bincount(bin_of, weights, bins).numpy()
-            for weights in (torch.ones_like(right), sure.double(), right)
-        )
+        answers = Predictions(labels, predicted, sure)
+        images, total, hits = (each.numpy() for each in reliability(answers, bins))
         some = images > 0
-        error = calibration_error(Predictions(labels, predicted, sure), bins)
-        return cls(
-            100 * total[some] / images[some], 100 * hits[some] / images[some], images[some], error
-        )
+        accuracy, confidence = hits[some] / images[some], total[some] / images[some]
+        error = calibration_error(answers, bins)
+        return cls(100 * confidence, 100 * accuracy, images[some], error)
 
     def says(self) -> str:
         """Say how sure, how right, and how far apart."""
