@@ -17,7 +17,7 @@ from html import unescape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 from conftest import BROWSER
@@ -353,9 +353,9 @@ def test_the_page_for_no_page_is_open_to_everyone_on_a_phone_too(scheme: str, lo
     assert found - THEMES_OWN == set()
 
 
-def glossary_terms() -> list[str]:
-    """Return the first name of every entry of the glossary."""
-    text = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
+def glossary_terms(folder: str = "book") -> list[str]:
+    """Return all names of every entry of the glossary."""
+    text = (ROOT / folder / "glossary.md").read_text(encoding="utf-8")
     entries = re.findall(r"^:::\{glossary\}\n(.*?)^:::", text, re.MULTILINE | re.DOTALL)
     return [line for entry in entries for line in entry.splitlines() if re.match(r"[^\s:]", line)]
 
@@ -369,13 +369,83 @@ def test_the_search_finds_every_term_of_the_glossary_in_the_glossary(
     context = browser.new_context(offline=True)  # from the disk, as every reader may have it
     page, missed = context.new_page(), []
     for term in terms:
-        page.goto(f"{(site / 'search.html').as_uri()}?q={term}")
-        page.locator(".search-summary:not(:empty)").wait_for()
-        page.wait_for_function(
-            "document.querySelector('.search-summary').textContent.includes('found')"
-        )
-        links = page.evaluate("[...document.querySelectorAll('ul.search a')].map(a => a.href)")
-        if not any(urlsplit(urljoin(page.url, to)).path.endswith("glossary.html") for to in links):
+        if "book/glossary.html" not in pages_found(page, site, term):
             missed.append(term)
     context.close()
     assert missed == []
+
+
+def pages_found(page: Any, site: Path, words: str) -> set[str]:
+    """Return the pages that the search finds."""
+    page.goto(f"{(site / 'search.html').as_uri()}?q={quote(words)}")
+    page.locator(".search-summary:not(:empty)").wait_for()
+    page.wait_for_function(
+        """["found", "did not match"].some(
+            end => document.querySelector(".search-summary").textContent.includes(end))"""
+    )
+    links = page.evaluate("[...document.querySelectorAll('ul.search a')].map(a => a.href)")
+    start = f"{site.as_uri()}/"
+    return {urljoin(page.url, link).removeprefix(start).partition("#")[0] for link in links}
+
+
+def text_of(page: Path) -> str:
+    """Return what a page says itself, without its scripts and its way to other pages."""
+    from bs4 import BeautifulSoup
+
+    article = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").article
+    for silent in article.select("script, style, .languages"):
+        silent.decompose()
+    return str(article.get_text())
+
+
+def splitter() -> Any:
+    """Return what book/_ext/searching.py splits the pages' texts with."""
+    spec = importlib.util.spec_from_file_location("searching", ROOT / "book/_ext/searching.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.BothLanguages({})
+
+
+def test_english_is_split_as_sphinx_splits_it() -> None:
+    from sphinx.search.en import SearchEnglish
+
+    text = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
+    assert splitter().split(text) == SearchEnglish({}).split(text)
+
+
+def test_chinese_is_split_into_characters_and_pairs_and_leaves_english_words_whole() -> None:
+    found = splitter().split("\u4e00\u4e2aMLP\u6a21\u578b\u3002")
+    assert found == [*"\u4e00\u4e2a", "\u4e00\u4e2a", "MLP", *"\u6a21\u578b", "\u6a21\u578b"]
+
+
+def test_a_chinese_word_that_markup_cuts_in_two_is_found_as_a_whole() -> None:
+    both = splitter()
+    assert "\u8bad\u7ec3" in [*both.split("\u8bad"), *both.split("\u7ec3")]
+
+
+@with_browser
+def test_the_search_finds_every_page_that_holds_a_term_of_the_chinese_glossary(
+    browser: Any, site: Path
+) -> None:
+    terms = [term.split(" (")[0] for term in glossary_terms("book/zh")]
+    assert len(terms) > 50
+    texts = {name: text_of(site / name) for name in PAGES if name.startswith("book/zh/")}
+    context = browser.new_context(offline=True)
+    page, missed = context.new_page(), {}
+    for term in terms:
+        holding = {name for name, text in texts.items() if term in text}
+        missed[term] = holding - pages_found(page, site, term)
+    context.close()
+    assert {term: pages for term, pages in missed.items() if pages} == {}
+
+
+@with_browser
+@pytest.mark.parametrize("words", ["\u9f98\u9f98", "\u7a0b\u8b58\u5ee3"])
+def test_the_search_finds_no_page_of_chinese_that_stands_nowhere(
+    words: str, browser: Any, site: Path
+) -> None:
+    context = browser.new_context(offline=True)
+    found = pages_found(context.new_page(), site, words)
+    context.close()
+    assert found == set()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-CONCERNS = ["address", "offline", "markup", "languages", "sharing", "notfound"]
+CONCERNS = ["address", "offline", "markup", "languages", "searching", "sharing", "notfound"]
 
 
 def setup(app: Any) -> dict[str, bool]:
