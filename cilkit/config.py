@@ -104,7 +104,7 @@ class Config:
             value = getattr(self, name)
             if isinstance(value, int | float) and not low <= value <= high:
                 raise InputError(f"{name} is {value}; it must lie between {low:g} and {high:g}")
-        for wrong, sentence in self.contradictions():
+        for wrong, sentence in [*self.contradictions(), *self.without_effect()]:
             if wrong:
                 raise InputError(sentence)
 
@@ -121,11 +121,31 @@ class Config:
                 self.schedule == "step" and not self.milestones,
                 "schedule is 'step' but milestones is empty; give epochs, such as 60 100 140",
             ),
+        ]
+
+    def without_effect(self) -> list[tuple[bool, str]]:
+        """Return what is asked for and would change nothing, in the same form.
+
+        Milestones behind the last epoch are no such thing: a preset is tried with few epochs.
+        """
+        shortest = min(self.epochs, self.base_epochs or self.epochs)
+        drawn_by_timm = self.color_jitter > 0 or self.random_erasing > 0
+        return [
             (
                 self.augment == "timm" and self.color_jitter > 0 and bool(self.auto_augment),
                 "timm ignores color_jitter beside a policy; set auto_augment to an empty text",
             ),
+            (
+                self.augment != "timm" and drawn_by_timm,
+                "color_jitter and random_erasing are timm's; set augment to timm",
+            ),
             (self.nesterov and self.momentum == 0, "nesterov needs a momentum above 0"),
+            (self.align_bias and not self.head_bias, "align_bias needs a bias: head_bias"),
+            (
+                self.warmup >= shortest,
+                f"warmup is {self.warmup} epochs, and a stage has {shortest}: the learning rate "
+                f"would never be at its highest; give fewer than every stage has",
+            ),
         ]
 
     def plan(self, stage: int) -> Plan:

@@ -183,6 +183,25 @@ def test_a_setting_of_another_kind_is_refused(settings: dict[str, Any], sentence
         Config(**settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"epochs": 3, "warmup": 3}, "warmup is 3 epochs, and a stage has 3"),
+        ({"epochs": 9, "base_epochs": 2, "warmup": 5}, "warmup is 5 epochs, and a stage has 2"),
+        ({"align_bias": True}, "align_bias needs a bias"),
+        ({"random_erasing": 0.1}, "color_jitter and random_erasing are timm's"),
+        ({"color_jitter": 0.1}, "color_jitter and random_erasing are timm's"),
+        ({"augment": "timm", "color_jitter": 0.1}, "timm ignores color_jitter beside a policy"),
+        ({"nesterov": True, "momentum": 0}, "nesterov needs a momentum"),
+    ],
+)
+def test_a_setting_that_would_change_nothing_is_refused(
+    settings: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        Config(**settings)
+
+
 @pytest.mark.parametrize("content", [b"\xff\n", b"5\n", b"", b'{"kind": "run"}\n'])
 def test_a_file_that_holds_no_records_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "records.jsonl").write_bytes(content)
