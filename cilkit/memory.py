@@ -44,7 +44,7 @@ class Memory:
         share, choose = self.share(n_seen), SELECTIONS[self.config.selection]
         kept = [samples.take(torch.arange(min(share, len(samples)))) for samples in self.by_class]
         for label, positions in positions_by_class(new.labels).items():
-            rows = features.index_select(0, positions)
+            rows = features.index_select(0, positions).double()  # float32 would round lengths
             if self.config.herd_on == "normalised":
                 rows = F.normalize(rows, dim=1)
             chosen = positions[choose(rows, share, seed_for(self.config.seed, label))]

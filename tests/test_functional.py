@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import Herding
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cilkit.errors import InputError
 from cilkit.functional import alignment, distillation_loss, herd
 
 TEMPERATURES = (0.5, 1.0, 2.0, 5.0)
@@ -99,6 +101,42 @@ def test_distillation_is_a_mean_over_images() -> None:
     student, teacher = two_logits()
     twice = distillation_loss(student.repeat(2, 1), teacher.repeat(2, 1))
     torch.testing.assert_close(twice, distillation_loss(student, teacher))
+
+
+def test_a_class_that_the_teacher_excludes_adds_nothing() -> None:
+    student, teacher = two_logits()
+    student.requires_grad_()
+    teacher[:, 2] = -torch.inf
+    loss = distillation_loss(student, teacher, 2.0)
+    q, p = softmax(student.detach().numpy() / 2), softmax(teacher.numpy() / 2)
+    there = [0, 1, 3, 4, 5, 6]
+    divergence = (p * np.log(p / q, where=p > 0, out=np.zeros_like(p)))[:, there].sum(axis=1)
+    assert loss.item() == pytest.approx(divergence.mean())
+    np.testing.assert_allclose(gradient(loss, student).numpy(), (q - p) / (2 * len(p)), atol=1e-14)
+
+
+def test_a_class_that_both_exclude_is_as_if_it_were_not_there() -> None:
+    student, teacher = two_logits()
+    without = distillation_loss(student[:, 1:], teacher[:, 1:])
+    student[:, 0] = teacher[:, 0] = -torch.inf
+    torch.testing.assert_close(distillation_loss(student, teacher), without)
+
+
+def test_a_class_that_the_student_alone_excludes_costs_infinitely_much() -> None:
+    student, teacher = two_logits()
+    student[:, 0] = -torch.inf
+    assert distillation_loss(student, teacher).item() == float("inf")
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_distillation_is_torchs_divergence_to_the_last_bit(temperature: float) -> None:
+    """So that records of earlier versions can be made again."""
+    student, teacher = (logits.float().requires_grad_() for logits in two_logits(64, 50))
+    log_q, log_p = ((x / temperature).log_softmax(1) for x in (student, teacher.detach()))
+    theirs = F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
+    ours = distillation_loss(student, teacher.detach(), temperature)
+    assert torch.equal(ours, theirs)
+    assert torch.equal(gradient(ours, student), gradient(theirs, student))
 
 
 def test_distillation_of_huge_logits_stays_finite() -> None:
@@ -255,6 +293,21 @@ def test_of_two_rows_herding_chooses_the_first() -> None:
 def test_herding_sees_differences_that_float32_does_not() -> None:
     features = torch.tensor([[-2.0], [1.0], [1.0 - 1e-12]], dtype=torch.float64)
     assert herd(features, 1).tolist() == [2]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 1e200])
+def test_herding_refuses_features_that_have_no_distances(value: float) -> None:
+    features = generic_features("random", 0).double()
+    features[3, 2] = value
+    with pytest.raises(InputError, match="must be finite numbers"):
+        herd(features, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_herding_repeats_no_row_of_the_largest_features(dtype: torch.dtype) -> None:
+    largest = min(torch.finfo(dtype).max, 9.9e139)
+    features = largest * generic_features("random", 0).to(dtype).tanh()
+    assert len(set(herd(features, 40).tolist())) == 40
 
 
 def test_of_no_rows_herding_chooses_none() -> None:

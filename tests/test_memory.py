@@ -283,6 +283,18 @@ def test_herding_in_the_memory_is_the_public_herd() -> None:
     assert numbers(memory.exemplars) == numbers(new.take(herd(features, 5)))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_herding_in_the_memory_sees_differences_that_float32_lengths_do_not(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    row = torch.rand(16, generator=generator)
+    up = torch.rand(30, 16, generator=generator) < 0.5
+    features = torch.where(up, row.nextafter(row + 1), row)  # neighbours, one bit apart
+    memory, new = Memory(Config(budget=10)), new_classes([30])
+    memory.add(new, features, 1)
+    exact = features.double() / features.double().norm(dim=1, keepdim=True)
+    assert numbers(memory.exemplars) == numbers(new.take(herd(exact, 10)))
+
+
 def test_the_positions_of_a_class_are_those_of_its_label_in_order() -> None:
     labels = new_classes([5, 1, 7], first_label=3).labels
     found = {label: positions.tolist() for label, positions in positions_by_class(labels).items()}
