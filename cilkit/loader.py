@@ -11,6 +11,7 @@ from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.distributed import rank, seed_all, seed_cpu, seed_for, world_size
 from cilkit.errors import InputError
+from cilkit.model import Normalise
 from cilkit.transforms import BATCHED, timm_transform
 from cilkit.workers import in_workers, results
 
@@ -29,7 +30,8 @@ class Loader:
         self.config, self.device = config, device
         self.count, self.labels = len(samples), samples.labels.to(device)
         if config.augment == "timm":
-            self.images = images_one_by_one(samples, timm_transform(dataset, config), config)
+            done = images_one_by_one(samples, timm_transform(dataset, config), config)
+            self.images = pixels_again(done, dataset, device)
         else:
             self.images = images_in_batches(samples.to(device), config, device)
 
@@ -46,7 +48,7 @@ class Loader:
         mine = [batch[rank() :: world_size()] for batch in batches]
         source = self.images(mine, seed_for(config.seed, stage, epoch), start)
         for step, (positions, batch) in enumerate(zip(mine, batches, strict=True), start):
-            images = next(source).to(self.device, non_blocking=True)
+            images = next(source)
             seed_all(config.seed, stage, epoch, rank(), step)  # for what the model draws
             share = len(positions) * world_size() / len(batch)
             yield images, self.labels[positions.to(self.device)], share
@@ -80,6 +82,17 @@ def images_one_by_one(
     def batches(positions: list[Tensor], seed: int, start: int) -> Iterator[Tensor]:
         sampler[:] = [[(position, seed) for position in batch.tolist()] for batch in positions]
         yield from results(loader)
+
+    return batches
+
+
+def pixels_again(source: ImageSource, dataset: DataSet, device: torch.device) -> ImageSource:
+    """Take back timm's normalisation, which must come before it erases: the model does it again."""
+    normalise = Normalise(dataset.mean, dataset.std).to(device)
+
+    def batches(positions: list[Tensor], seed: int, start: int) -> Iterator[Tensor]:
+        for images in source(positions, seed, start):
+            yield normalise.undo(images.to(device, non_blocking=True))
 
     return batches
 

@@ -7,6 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from cilkit.errors import InputError
+
 
 class Normalise(nn.Module):
     """Turn pixels into numbers around 0, with the mean and deviation of each channel."""
@@ -21,11 +23,32 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 (B, C, H, W) -> float; float images are taken as they are (timm's are done)."""
-        if images.is_floating_point():
-            return images
-        normalised: Tensor = (images / 255 - self.mean) / self.std
+        """Bytes, or floats in [0, 1], (B, C, H, W) -> floats around 0.
+
+        Raises `InputError` for others. Outside of training, where images are the loader's, floats
+        of another scale are refused, too.
+        """
+        pixels = images / 255 if images.dtype == torch.uint8 else self.checked(images)
+        normalised: Tensor = (pixels - self.mean) / self.std
         return normalised
+
+    def checked(self, images: Tensor) -> Tensor:
+        """Refuse what is no pixel in [0, 1]; a resized image may reach a little beyond."""
+        if not images.is_floating_point():
+            raise InputError(f"images are {images.dtype}; they must be uint8, or floats in [0, 1]")
+        if not self.training and len(images):
+            low, high = (float(value) for value in images.aminmax())
+            if not (low > -0.5 and high < 1.5):
+                raise InputError(
+                    f"images have pixels from {low:.3g} to {high:.3g}; floats must lie in [0, 1], "
+                    f"not normalised yet: the model does it"
+                )
+        return images.to(self.mean.dtype)
+
+    def undo(self, images: Tensor) -> Tensor:
+        """Return the pixels, floats in [0, 1], of images that are normalised already."""
+        pixels: Tensor = images * self.std + self.mean
+        return pixels
 
 
 class CilClassifier(nn.Module):
@@ -82,7 +105,7 @@ class CilClassifier(nn.Module):
 
     @torch.no_grad()
     def clip(self) -> None:
-        """Set negative weights to zero, as WA's reference implementation does after each step."""
+        """Set negative weights to zero, as WA's paper does after each step, and PyCIL does not."""
         for head in self.linears:
             head.weight.clamp_(min=0)
 

@@ -1,5 +1,7 @@
 """The model: what grows, what stays, what is copied, and what it sees of an image."""
 
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -331,9 +333,40 @@ def test_bytes_are_normalised_as_the_formula_says() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_images_that_are_normalised_already_are_taken_as_they_are() -> None:
-    images = torch.randn(2, 3, 4, 4)
-    assert torch.equal(Normalise((0.1,) * 3, (0.2,) * 3)(images), images)
+THREE = Normalise((0.1, 0.5, 0.9), (0.2, 0.3, 0.4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_floats_from_0_to_1_are_the_pixels_that_bytes_are(dtype: torch.dtype) -> None:
+    torch.testing.assert_close(THREE(some_images().to(dtype) / 255), THREE(some_images()))
+
+
+def test_normalised_images_become_the_pixels_that_they_were() -> None:
+    found = THREE.undo(THREE(some_images()))
+    torch.testing.assert_close(found, some_images() / 255, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int8, torch.bool, torch.complex64])
+def test_images_of_another_kind_are_refused(dtype: torch.dtype) -> None:
+    with pytest.raises(InputError, match=f"images are {dtype}; they must be uint8, or floats"):
+        THREE(torch.zeros(2, 3, 4, 4, dtype=dtype))
+
+
+@pytest.mark.parametrize("change", [lambda bytes_: bytes_.float(), THREE])
+def test_floats_of_another_scale_are_refused(change: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(InputError, match=r"floats must lie in \[0, 1\], not normalised yet"):
+        deepcopy(THREE).eval()(change(some_images()))
+
+
+def test_a_model_answers_alike_to_bytes_and_to_floats(make_model: MakeModel) -> None:
+    model = a_model(make_model).eval()
+    torch.testing.assert_close(model(some_images() / 255), model(some_images()))
+
+
+def test_a_model_in_evaluation_refuses_what_is_normalised(make_model: MakeModel) -> None:
+    model = a_model(make_model).eval()
+    with pytest.raises(InputError, match="floats must lie in"):
+        model(model.normalise(some_images()))
 
 
 def test_a_built_model_normalises_with_the_statistics_of_its_data_set(

@@ -18,6 +18,7 @@ from cilkit.distributed import seed_all, seed_for
 from cilkit.errors import InputError
 from cilkit.loader import Loader, OneByOne
 from cilkit.transforms import (
+    AUGMENTATIONS,
     BATCHED,
     random_brightness,
     random_crop,
@@ -379,6 +380,21 @@ def test_the_images_in_the_store_stay_as_they_are(tiny_dataset: DataSet, augment
     config = Config(augment=augment, batch_size=32)
     list(Loader(tiny_dataset.train, tiny_dataset, config, CPU).epoch(0, 0))
     assert torch.equal(tiny_dataset.train.store, before)
+
+
+@pytest.mark.parametrize("augment", AUGMENTATIONS)
+def test_every_batch_holds_pixels_that_the_model_normalises_once(
+    tiny_dataset: DataSet, augment: str
+) -> None:
+    """Black and white stay black and white, up to rounding, whatever the way to the batch."""
+    pixels = noise(24) // 128 * 255
+    samples = Samples.of(pixels, torch.zeros(24))
+    dataset = replace(tiny_dataset, train=samples, mean=(0.1, 0.5, 0.8), std=(0.2, 0.7, 1.9))
+    config = Config(augment=augment, auto_augment="", padding=0, batch_size=24)
+    [(images, _, _)] = Loader(samples, dataset, config, CPU).epoch(0, 0)
+    of_one = images if images.is_floating_point() else images / 255
+    assert of_one.min() >= -1e-6 and of_one.max() <= 1 + 1e-6
+    assert of_one.min() < 0.3 and of_one.max() > 0.7
 
 
 @dataclass

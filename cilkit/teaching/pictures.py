@@ -10,6 +10,7 @@ from torch import Tensor
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.distributed import seed_all
+from cilkit.model import Normalise
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.plot import text
 from cilkit.teaching.thumbnails import embedded
@@ -86,11 +87,11 @@ def augmented(samples: Samples, dataset: DataSet, config: Config, seed: int) -> 
 def one_by_one(samples: Samples, dataset: DataSet, config: Config, seed: int) -> Tensor:
     """Return the images as timm's transform draws them; what it normalised is made pixels again."""
     transform, done = timm_transform(dataset, config), []
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (dataset.mean, dataset.std))
     for position in range(len(samples)):
         seed_all(seed, position)
-        done.append(transform(samples.picture(position)) * std + mean)
-    return (255 * torch.stack(done)).round().clamp(0, 255).byte()
+        done.append(transform(samples.picture(position)))
+    pixels = Normalise(dataset.mean, dataset.std).undo(torch.stack(done))
+    return (255 * pixels).round().clamp(0, 255).byte()
 
 
 def as_pixels(picture: Image.Image) -> Tensor:
