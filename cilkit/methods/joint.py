@@ -5,7 +5,11 @@ from cilkit.learner import Learner
 
 
 class Joint(Learner):
-    """The upper bound that class-incremental learning is measured against."""
+    """The upper bound that class-incremental learning is measured against.
+
+    Each stage goes on from the weights of the one before, as all methods here do; others train a
+    new network on all data, from nothing.
+    """
 
     def begin(self, stage: Stage) -> Samples:
         """Train on every class seen so far, with all of its images."""
