@@ -13,7 +13,7 @@ PAGE = _build/html/index.html
 TOO_OLD = 'cilkit needs Python 3.11 or newer, this is %d.%d; try: make PYTHON=python3.12' \
 	% sys.version_info[:2]
 
-.PHONY: book pdf serve notebooks experiment bench test lint links dist clean
+.PHONY: book pdf serve notebooks claims experiment bench test lint links dist clean
 
 book: $(VENV)/ready
 	rm -rf _build
@@ -35,6 +35,10 @@ $(PAGE):
 notebooks: $(VENV)/ready
 	$(BIN)/python book/refresh.py
 	$(BIN)/python book/chinese.py
+
+# On how many of twenty seeds does each claim of the chapters hold? Half an hour; results/claims.json.
+claims: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/python book/claims.py
 
 experiment: $(VENV)/ready
 	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \
