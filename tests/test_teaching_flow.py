@@ -43,5 +43,5 @@ def test_the_numbers_are_those_of_the_run(records: list[Record], stage: cilkit.S
     assert f"{accuracy(record.before.confusion):.1f} %" in says["a test"]
     assert f"{accuracy(record.after.confusion):.1f} %" in says["the test that counts"]
     assert f"{record.facts['gamma']:.2f}" in says["end: align"]
-    assert "4 × 12" in figure.frames[0].marks  # exemplars, of a budget of 50
-    assert "6 × 8" in figure.frames[-1].marks
+    assert "4 × 20" in figure.frames[0].marks  # exemplars, of a budget of 80
+    assert "6 × 13" in figure.frames[-1].marks

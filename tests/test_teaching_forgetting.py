@@ -16,7 +16,7 @@ HALF = [[2, 2], [1, 3]]
 
 @pytest.fixture(scope="module")
 def records():
-    return read_records(RESULTS / "digits" / "finetune-seed0")
+    return read_records(RESULTS / "digits" / "finetune-seed30")
 
 
 def percentages(frame):
