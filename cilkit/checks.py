@@ -5,6 +5,7 @@ Chapter 8.
 
 import os
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 
@@ -17,7 +18,7 @@ from cilkit.data import DataSet, Samples
 from cilkit.distributed import from_main
 from cilkit.errors import InputError
 from cilkit.files import Files
-from cilkit.images import BadImage, check_image, open_image
+from cilkit.images import BadImage, Unreadable, check_image, open_image
 from cilkit.workers import in_workers
 
 AT_ONCE = 256  # images for which a worker is asked at a time
@@ -39,32 +40,67 @@ def without_damage(dataset: DataSet, config: Config, *, thorough: bool = False) 
     """Refuse a data set with files that cannot be used, or leave them out if `config` says so.
 
     Headers, sizes and ends are looked at; with `thorough`, or where damaged files are to be left
-    out, every image is decoded.
+    out, every image is decoded. Files that the system does not hand over are never left out, nor is
+    a class's last image.
     """
     thorough = thorough or config.damaged == "skip"
-    train, test = (usable(part, config, thorough) for part in (dataset.train, dataset.test))
+    names = dataset.class_names
+    train, test = (usable(part, names, config, thorough) for part in (dataset.train, dataset.test))
     return replace(dataset, train=train, test=test)
 
 
-def usable(samples: Samples, config: Config, thorough: bool) -> Samples:
+def usable(samples: Samples, names: Sequence[str], config: Config, thorough: bool) -> Samples:
     """Return the samples whose files are whole; the main process looks, for all processes."""
-    damage = from_main(lambda: find_damage(samples, thorough))
-    if not damage:
+    found = from_main(lambda: find_damage(samples, thorough))
+    if not found:
         return samples
-    sentence = next(iter(damage.values()))
-    if others := len(damage) - 1:
-        sentence += f" (and {others} more files like it)"
-    if config.damaged == "stop":
-        raise InputError(f"{sentence}; mend it, take it away, or leave it out by --damaged skip")
-    warnings.warn(f"left out: {sentence}", stacklevel=2)
+    for errors in ([e for e in found.values() if isinstance(e, Unreadable)], [*found.values()]):
+        if errors and (config.damaged == "stop" or isinstance(errors[0], Unreadable)):
+            raise InputError(f"{counted(errors)}; {CURES[type(errors[0])]}")
     whole = torch.ones(len(samples), dtype=torch.bool)
-    whole[list(damage)] = False
+    whole[list(found)] = False
+    check_classes(samples, whole, names, found)
+    warnings.warn(f"left out: {counted([*found.values()])}", stacklevel=2)
     return samples.take(whole.nonzero().flatten())
 
 
-def find_damage(samples: Samples, thorough: bool = False) -> dict[int, str]:
+CURES: dict[type[OSError], str] = {
+    BadImage: "mend it, take it away, or leave it out by --damaged skip",
+    Unreadable: "the file may be whole, so it is not left out; see that it can be read",
+}
+
+
+def counted(errors: Sequence[OSError]) -> str:
+    """Return the first sentence, and how many more there are."""
+    others = f" (and {len(errors) - 1} more files like it)" if len(errors) > 1 else ""
+    return f"{errors[0]}{others}"
+
+
+def check_classes(
+    samples: Samples, whole: Tensor, names: Sequence[str], found: Mapping[int, OSError]
+) -> None:
+    """Refuse to leave out all images of a class."""
+    left = samples.labels[whole].bincount(minlength=len(names))
+    for label in samples.labels[~whole].unique().tolist():
+        if not left[label]:
+            positions = (samples.labels == label).nonzero().flatten().tolist()
+            paths = [path_of(samples, position) for position in positions]
+            folder = os.path.commonpath(map(os.path.dirname, paths))
+            raise InputError(
+                f"nothing would be left of class {names[label]!r}: all {len(paths)} files in "
+                f"{folder!r} are bad; {found[positions[0]]}; mend one, or take the class away"
+            )
+
+
+def path_of(samples: Samples, position: int) -> str:
+    """Return the path of one image."""
+    assert isinstance(samples.store, Files)
+    return samples.store.path(int(samples.rows[position]))
+
+
+def find_damage(samples: Samples, thorough: bool = False) -> dict[int, BadImage | Unreadable]:
     """Return what is wrong with which files, by position; nothing, where pixels are in memory."""
-    found: dict[int, str] = {}
+    found: dict[int, BadImage | Unreadable] = {}
     if isinstance(samples.store, Files):
         parts = torch.arange(len(samples)).split(AT_ONCE)
         workers = min(os.cpu_count() or 1, len(parts) // 8)  # a few images need none
@@ -82,17 +118,13 @@ class Examiner:
     samples: Samples
     thorough: bool
 
-    def __getitem__(self, positions: Tensor) -> dict[int, str]:
-        """Return a sentence for each file that cannot be used."""
-        files, found = self.samples.store, {}
-        assert isinstance(files, Files)
+    def __getitem__(self, positions: Tensor) -> dict[int, BadImage | Unreadable]:
+        """Return an error, whose sentence names it, for each file that cannot be used."""
+        found: dict[int, BadImage | Unreadable] = {}
+        look: Callable[[str], object] = open_image if self.thorough else check_image
         for position in positions.tolist():
-            path = files.path(int(self.samples.rows[position]))
             try:
-                if self.thorough:
-                    open_image(path)
-                else:
-                    check_image(path)
-            except BadImage as error:
-                found[position] = str(error)
+                look(path_of(self.samples, position))
+            except (BadImage, Unreadable) as error:
+                found[position] = type(error)(str(error))  # without the frames it came through
         return found

@@ -37,7 +37,7 @@ class Config:
     class_list: Literal["first", "seed-1993"] = "first"  # which 100 of ImageNet's classes
     image_size: int = 224  # pixels of a side, of images that are read from files
     crop_pct: float = 1.0  # the middle of a file's image that is looked at, of its shorter side
-    damaged: Literal["stop", "skip"] = "stop"  # what to do where files cannot be read
+    damaged: Literal["stop", "skip"] = "stop"  # what to do with files that cannot be decoded
     download: bool = False  # fetch the data set when data_path lacks it
     base: int = 0  # classes of the first stage; 0: as many as in every other stage
     increment: int = 2  # classes of each further stage

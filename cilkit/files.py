@@ -51,7 +51,7 @@ class Files:
         return len(self.ends)
 
     def __getitem__(self, rows: Tensor) -> Tensor:
-        """Read images: rows (N,) -> (N, 3, H, W) uint8; raises `BadImage`."""
+        """Read images: rows (N,) -> (N, 3, H, W) uint8; raises `BadImage`, `Unreadable`."""
         pixels = torch.empty((len(rows), *self.shape[1:]), dtype=torch.uint8)
         for place, row in enumerate(rows.tolist()):
             pixels[place] = self.read(row)

@@ -37,7 +37,8 @@ def survey(config: Config, out: Path) -> list[Row]:
     damage = [*find_damage(dataset.train, True).values(), *find_damage(dataset.test, True).values()]
     if damage:
         count = len(dataset.train) + len(dataset.test)
-        raise InputError("; ".join([f"{len(damage)} of {count} files cannot be used", *damage]))
+        sentences = [f"{len(damage)} of {count} files cannot be used", *map(str, damage)]
+        raise InputError("; ".join(sentences))
     check_writable(out)
     sheet = out / "contact-sheet.png"
     contact_sheet(dataset).savefig(sheet)

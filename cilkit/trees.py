@@ -13,7 +13,7 @@ from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.errors import InputError
 from cilkit.files import Files
-from cilkit.images import SUFFIXES, BadImage
+from cilkit.images import SUFFIXES, BadImage, Unreadable
 
 TEST_FOLDERS = ("val", "test")
 LITTER = frozenset((b"Thumbs.db", b"desktop.ini"))  # what file managers leave; dot files too
@@ -178,10 +178,11 @@ def folder(config: Config) -> DataSet:
 def measured(samples: Samples) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of a few images, the same ones each time."""
     chance = torch.Generator().manual_seed(0)
-    chosen = torch.randperm(len(samples), generator=chance)[:SAMPLE]
     step = -(-samples.store.shape[-1] // 64)  # 64 x 64 pixels of each will do
-    seen = []
-    for position in chosen.tolist():
-        with suppress(BadImage):  # the check before training says which
+    seen: list[Tensor] = []
+    for place, position in enumerate(torch.randperm(len(samples), generator=chance).tolist()):
+        if place >= SAMPLE and seen:
+            break
+        with suppress(BadImage, Unreadable):  # the check before training says which
             seen.append(samples.take(torch.tensor([position])).images()[:, :, ::step, ::step])
     return statistics(torch.cat(seen)) if seen else (IMAGENET_MEAN, IMAGENET_STD)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from cilkit.images import BadImage
+from cilkit.images import BadImage, Unreadable
 
 
 def in_workers(items: Any, workers: int, **order: Any) -> "DataLoader[Any]":
@@ -31,9 +31,11 @@ def results(loader: "DataLoader[Any]") -> Iterator[Any]:
     """Yield what a loader yields; a file that a worker cannot read is named in one sentence."""
     try:
         yield from loader
-    except BadImage as error:  # a worker's comes with its traceback as text, the sentence last
+    except (BadImage, Unreadable) as error:  # a worker's is its traceback as text, sentence last
         clear_frames(error.__traceback__)  # where a frame holds torch's iterator, no worker ends
-        raise BadImage(str(error).splitlines()[-1].removeprefix(f"{NAME}: ")) from error
+        kind = type(error)
+        name = f"{kind.__module__}.{kind.__qualname__}: "
+        raise kind(str(error).splitlines()[-1].removeprefix(name)) from error
     except (ConnectionError, EOFError) as error:  # it died while it handed over what it had read
         raise RuntimeError(f"a DataLoader worker died: {error}") from error
 
@@ -41,9 +43,6 @@ def results(loader: "DataLoader[Any]") -> Iterator[Any]:
 def lost_worker(error: Exception) -> bool:
     """Tell whether an error means that a worker died; torch raises it wherever we happen to be."""
     return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
-
-
-NAME = f"{BadImage.__module__}.{BadImage.__qualname__}"
 
 
 def leave_signals(worker: int) -> None:
