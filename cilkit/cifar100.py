@@ -62,6 +62,8 @@ def unpack(archive: Path) -> Path:
     if (parent / FOLDER).is_dir():
         return parent
     try:
+        with archive.open("rb") as stream:
+            stream.peek()  # a disk's trouble, which tarfile would take for another kind of file
         with TemporaryDirectory(dir=parent) as unfinished:
             with tarfile.open(archive) as file:
                 ours = (member for member in file if FOLDER in member.name)
@@ -81,7 +83,7 @@ def unpack(archive: Path) -> Path:
 
 
 def wrong_file(folder: Path) -> str:
-    """Say which of the files is missing or damaged; nothing, where all are as published."""
+    """Say which file is missing, damaged or withheld; nothing, where all are as published."""
     from torchvision.datasets import CIFAR100
 
     md5s = dict([*CIFAR100.train_list, *CIFAR100.test_list])
@@ -90,8 +92,11 @@ def wrong_file(folder: Path) -> str:
         path = folder / name
         if not path.is_file():
             return f"{str(path)!r} is missing; {ARCHIVE} holds it"
-        if checksum(path) != md5:
-            return f"{str(path)!r} is damaged: its checksum is not that of CIFAR-100's"
+        try:
+            if checksum(path) != md5:
+                return f"{str(path)!r} is damaged: its checksum is not that of CIFAR-100's"
+        except OSError as error:
+            return f"{str(path)!r} cannot be read: {error.strerror}"
     return ""
 
 

@@ -1,5 +1,6 @@
 """A file from the network: with a progress bar, resumed where it broke off, and checked."""
 
+import errno
 import hashlib
 import time
 from http.client import HTTPException
@@ -10,10 +11,12 @@ from urllib.request import Request, urlopen
 from tqdm import tqdm
 
 from cilkit.errors import InputError
+from cilkit.folder import check_writable
 
 TIMEOUT = 60.0  # seconds without a byte
 WAITS = (1.0, 5.0, 30.0)  # seconds before it is tried again, while nothing comes
 BLOCK = 1 << 16
+FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk that is full stays so
 
 
 def fetch(url: str, path: Path, md5: str) -> None:
@@ -22,7 +25,7 @@ def fetch(url: str, path: Path, md5: str) -> None:
     Raises `InputError` if it cannot be had, or is not what was expected.
     """
     part, fruitless = path.with_name(f"{path.name}.part"), 0
-    path.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(path.parent)
     while True:
         before = size_of(part)
         try:
@@ -31,6 +34,7 @@ def fetch(url: str, path: Path, md5: str) -> None:
         except (OSError, HTTPException) as error:
             fruitless = 0 if size_of(part) > before else fruitless + 1
             refused = isinstance(error, HTTPError) and error.code < 500
+            refused |= getattr(error, "errno", None) in FULL
             if refused or fruitless > len(WAITS):
                 raise InputError(
                     f"{url} could not be fetched ({error}); {size_of(part):,} bytes are in "

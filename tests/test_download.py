@@ -1,14 +1,17 @@
 """CIFAR-100 from whatever form of it there is, and a download that breaks off and goes on."""
 
+import errno
 import hashlib
 import io
+import os
 import pickle
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -17,13 +20,22 @@ from torchvision.datasets import CIFAR100
 from cilkit import Config, DataSet, InputError
 from cilkit.cifar100 import ARCHIVE, FOLDER
 from cilkit.datasets import build_dataset
-from cilkit.download import fetch
+from cilkit.download import checksum, fetch
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
 
 def md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def fail(number: int) -> Callable[..., NoReturn]:
+    """Return a function in which the system refuses something."""
+
+    def function(*arguments: object, **options: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    return function
 
 
 @dataclass
@@ -130,6 +142,27 @@ def test_a_busy_server_is_asked_again_but_not_forever(server: Server, tmp_path: 
     with pytest.raises(InputError, match=r"could not be fetched .*503"):
         fetch(server.url, tmp_path / "file", md5(CONTENT))
     assert len(server.asked) == 4
+
+
+def test_a_full_disk_is_not_waited_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("cilkit.download.time.sleep", waits.append)
+    monkeypatch.setattr("cilkit.download.fetch_rest", fail(errno.ENOSPC))
+    with pytest.raises(InputError, match=r"could not be fetched .*No space left on device"):
+        fetch(server.url, tmp_path / "file", md5(CONTENT))
+    assert waits == []
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_asked_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real folder would not do: root writes everywhere."""
+    monkeypatch.setattr(Path, "mkdir", fail(errno.EACCES))
+    with pytest.raises(InputError, match=r"cannot write to .*new': Permission denied"):
+        fetch(server.url, tmp_path / "new" / "file", md5(CONTENT))
+    assert server.asked == []
 
 
 # CIFAR-100, in small
@@ -244,6 +277,35 @@ def test_a_broken_archive_is_named(content: bytes, archive: bytes, tmp_path: Pat
     with pytest.raises(InputError, match=rf"{ARCHIVE}' is damaged, incomplete or another file"):
         load(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [ARCHIVE]
+
+
+def test_a_disk_that_fails_is_no_damaged_archive(
+    archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is told to delete it would lose a whole one."""
+    (tmp_path / ARCHIVE).write_bytes(archive)
+    monkeypatch.setattr(Path, "open", fail(errno.EIO))
+    with pytest.raises(InputError, match=rf"{ARCHIVE}' could not be unpacked: .*Input/output"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["train", "test", "meta"])
+def test_a_file_that_the_system_withholds_is_not_called_damaged(
+    name: str, archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ARCHIVE).write_bytes(archive)
+    load(tmp_path)
+    whole = checksum
+
+    def refuse(path: Path) -> str:
+        if path.name == name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return whole(path)
+
+    monkeypatch.setattr("cilkit.cifar100.checksum", refuse)
+    monkeypatch.setattr(CIFAR100, "_check_integrity", lambda _: False)
+    with pytest.raises(InputError, match=rf"{FOLDER}/{name}' cannot be read: Permission denied"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["train", "test", "meta"])
