@@ -16,6 +16,8 @@ from cilkit.figures import contact_sheet
 from cilkit.files import Files
 from cilkit.fingerprint import fingerprint
 from cilkit.folder import check_writable
+from cilkit.split import some
+from cilkit.trees import inner_folders, skipped
 
 # Images to learn from and to test with, as published; None: it depends on the list of classes.
 PUBLISHED: dict[str, tuple[int | None, int]] = {
@@ -56,6 +58,7 @@ def facts(dataset: DataSet) -> list[Row]:
         *((f"{part} images", counted(samples, known)) for part, samples, known in parts),
         ("images as read", " × ".join(map(str, shape[1:])) + " (colours, height, width)"),
         *sizes(dataset.train),
+        *folders(dataset),
         ("mean", ", ".join(f"{value:.4f}" for value in dataset.mean)),
         ("deviation", ", ".join(f"{value:.4f}" for value in dataset.std)),
         ("checksum", f"{checksum(dataset.train)} training, {checksum(dataset.test)} test"),
@@ -82,6 +85,16 @@ def sizes(samples: Samples) -> list[Row]:
     sides = np.array([samples.picture(position).size for position in some])
     text = " to ".join(" × ".join(map(str, edge)) for edge in (sides.min(0), sides.max(0)))
     return [(f"sizes of {len(some)} files", f"{text} (width, height)")]
+
+
+def folders(dataset: DataSet) -> list[Row]:
+    """Return what a folder holds beside classes and their images, where there is any of it."""
+    if not isinstance(dataset.train.store, Files):
+        return []
+    inner = [*inner_folders(dataset.train), *inner_folders(dataset.test)]
+    found = {"folders in classes": inner, "skipped": skipped(dataset.train.store.config)}
+    some_of = {name: f"{len(paths)}: {some([*map(repr, paths)])}" for name, paths in found.items()}
+    return [(name, some_of[name]) for name, paths in found.items() if paths]
 
 
 def checksum(samples: Samples) -> str:

@@ -14,10 +14,17 @@ from cilkit.data import DataSet, Samples
 from cilkit.errors import InputError
 from cilkit.files import Files
 from cilkit.images import SUFFIXES, BadImage, Unreadable
+from cilkit.split import alike, some, split
 
 TEST_FOLDERS = ("val", "test")
-LITTER = frozenset((b"Thumbs.db", b"desktop.ini"))  # what file managers leave; dot files too
-WORDS = {"train": True, "1": True, "test": False, "val": False, "0": False}  # of a split file
+# What systems, file managers, network disks and Python leave, in any case; names with a dot too.
+LITTER = frozenset(
+    (
+        *(b"thumbs.db", b"ehthumbs.db", b"desktop.ini", b"icon\r", "icon\uf00d".encode()),
+        *(b"$recycle.bin", b"system volume information", b"lost+found", b"__macosx"),
+        *(b"@eadir", b"@recycle", b"@recently-snapshot", b"#recycle", b"#snapshot", b"__pycache__"),
+    )
+)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SAMPLE = 256  # images: their mean is known to about 0.01, which is plenty, and soon
 # A class, by the folder's name; None stands for all folders that there are.
@@ -34,47 +41,77 @@ def read_tree(config: Config, classes: Classes = None) -> tuple[Samples, Samples
     root = config.data_path
     if not root.is_dir():
         raise InputError(f"no folder {str(root)!r}; name the one of the data set with --data-path")
+    try:
+        first, *others = parts_of(config)
+        names = class_folders(root / first, classes)
+        shown = tuple(os.fsencode(name).decode(errors="replace") for name in names)
+        train = samples_below(config, first, names)
+        if config.split_file is not None:
+            return *split(train, shown, root / config.split_file), shown
+        [other] = others
+        check_same(names, class_folders(root / other, classes), root / first, root / other)
+        return train, samples_below(config, other, names), shown
+    except OSError as error:
+        where = os.fsdecode(error.filename or "")
+        raise InputError(f"{where!r} cannot be read: {error.strerror}") from error
+
+
+def parts_of(config: Config) -> list[str]:
+    """Return the folders below the data set's that hold the classes' folders: train and val, say.
+
+    Where a file splits one tree, it is that tree, and the answer is [""].
+    """
+    root = config.data_path
     if config.split_file is not None:
-        samples, names = samples_below(config, "", classes)
-        return *split(samples, root / config.split_file), names
+        return [""]
     below = next((name for name in TEST_FOLDERS if (root / name).is_dir()), None)
     if below is None or not (root / "train").is_dir():
         raise InputError(
             f"{str(root)!r} holds no folders train and val (or test); make them, or say with "
             f"--split-file which images are for training"
         )
-    train, names = samples_below(config, "train", classes)
-    test, test_names = samples_below(config, below, classes)
-    check_same(names, test_names, root / "train", root / below)
-    return train, test, names
+    return ["train", below]
 
 
-def samples_below(config: Config, below: str, classes: Classes) -> tuple[Samples, tuple[str, ...]]:
-    """Return all images of the class folders in one folder, class after class, by name."""
-    try:
-        names = class_folders(config.data_path / below, classes)
-        counts: list[int] = []
-        files = Files.of(config, paths_of(config.data_path, below, names, counts))
-    except OSError as error:
-        where = os.fsdecode(error.filename or "")
-        raise InputError(f"{where!r} cannot be read: {error.strerror}") from error
-    labels = torch.arange(len(names)).repeat_interleave(torch.tensor(counts))
-    shown = (os.fsencode(name).decode(errors="replace") for name in names)
-    return Samples.of(files, labels), tuple(shown)
+def samples_below(config: Config, below: str, names: Sequence[str]) -> Samples:
+    """Return all images of these classes' folders in one folder, class after class."""
+    counts: list[int] = []
+    names = class_folders(config.data_path / below, names)  # as this folder spells them
+    files = Files.of(config, paths_of(config.data_path, below, names, counts))
+    return Samples.of(files, torch.arange(len(names)).repeat_interleave(torch.tensor(counts)))
 
 
 def class_folders(folder: Path, classes: Classes) -> list[str]:
-    """Return the names of the class folders in a folder: those asked for, or all there are."""
-    with os.scandir(folder) as entries:
-        found = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    """Return the names of the class folders in a folder: those asked for, or all there are.
+
+    They are spelt as there; "é" may be one letter, or a letter and an accent, and is the same.
+    """
+    names = (os.fsdecode(name) for name, is_folder in entries(os.fsencode(folder)) if is_folder)
+    found: dict[str, str] = {}
+    for name in sorted(names):
+        if found.setdefault(alike(name), name) != name:
+            raise InputError(
+                f"{str(folder)!r} has two folders {name!r}: in one, an accent is a letter of its "
+                f"own (NFD), in the other not (NFC); make them one"
+            )
     if not found:
         raise InputError(f"{str(folder)!r} holds no folders, one for each class, with its images")
-    missing = [name for name in classes or () if name not in set(found)]
-    if missing:
+    if missing := [name for name in classes or () if alike(name) not in found]:
         raise InputError(
             f"{str(folder)!r} lacks {len(missing)} of {len(classes or ())} classes: {some(missing)}"
         )
-    return list(found if classes is None else classes)
+    return list(found.values()) if classes is None else [found[alike(name)] for name in classes]
+
+
+def entries(folder: bytes) -> list[tuple[bytes, bool]]:
+    """Return what is in a folder, by name, and whether each is a folder; litter is none of it."""
+    with os.scandir(folder) as found:
+        return sorted((entry.name, entry.is_dir()) for entry in found if not is_litter(entry.name))
+
+
+def is_litter(name: bytes) -> bool:
+    """Tell whether something has this name that no person has put there as an image or a class."""
+    return name[:1] == b"." or name.lower() in LITTER
 
 
 def paths_of(root: Path, below: str, names: Sequence[str], counts: list[int]) -> Iterator[bytes]:
@@ -90,15 +127,11 @@ def paths_of(root: Path, below: str, names: Sequence[str], counts: list[int]) ->
 
 def images_below(root: bytes, folder: bytes) -> Iterator[bytes]:
     """Yield the paths below `root` of all images in a folder and those within it, by name."""
-    with os.scandir(os.path.join(root, folder)) as entries:
-        found = sorted((entry.name, entry.is_dir()) for entry in entries)
-    for name, is_folder in found:
+    for name, is_folder in entries(os.path.join(root, folder)):
         path = folder + b"/" + name
-        if name[:1] == b"." or name in LITTER:
-            continue
         if is_folder:
             yield from images_below(root, path)
-        elif name.rpartition(b".")[2].lower() in KNOWN:
+        elif is_image(name):
             yield path
         else:
             raise InputError(
@@ -107,62 +140,56 @@ def images_below(root: bytes, folder: bytes) -> Iterator[bytes]:
             )
 
 
+def is_image(name: bytes) -> bool:
+    """Tell whether a file is an image by its name."""
+    return name.rpartition(b".")[2].lower() in KNOWN
+
+
 KNOWN = frozenset(suffix.encode() for suffix in SUFFIXES)
 
 
 def check_same(train: Sequence[str], test: Sequence[str], first: Path, second: Path) -> None:
     """Refuse classes of which one of the two folders has no images."""
     for have, lack, there, here in ((test, train, second, first), (train, test, first, second)):
-        if strange := sorted(set(have) - set(lack)):
+        known = set(map(alike, lack))
+        if strange := [name for name in have if alike(name) not in known]:
             raise InputError(
                 f"{str(there)!r} has classes that {str(here)!r} lacks: {some(strange)}; each class "
                 f"needs images in both"
             )
 
 
-def split(samples: Samples, file: Path) -> tuple[Samples, Samples]:
-    """Part the images of one tree as a file says, line by line: path, space, train or test."""
+def skipped(config: Config) -> list[str]:
+    """Return what `read_tree` does not look at: litter, and images beside the classes' folders."""
+    root = os.fsencode(config.data_path)
+    found: list[bytes] = []
+    for part in map(os.fsencode, parts_of(config)):
+        found += litter_below(root, part)
+        files = (name for name, is_folder in entries(os.path.join(root, part)) if not is_folder)
+        found += (os.path.join(part, name) for name in files if is_image(name))
+    return list(map(os.fsdecode, found))
+
+
+def inner_folders(samples: Samples) -> list[str]:
+    """Return the folders with images that lie within a class's folder: they belong to the class."""
     files = samples.store
     assert isinstance(files, Files)
-    said = read_split(file)
-    for_training = torch.empty(len(samples), dtype=torch.bool)
-    for row in range(len(samples)):
-        name = os.fsdecode(files.name(row))
-        if name not in said:
-            raise InputError(f"{str(file)!r} does not say whether {name!r} is for training")
-        for_training[row] = said.pop(name)
-    if said:
-        raise InputError(f"{str(file)!r} names images that are not there: {some(list(said))}")
-    return samples.take(positions(for_training)), samples.take(positions(~for_training))
+    depth = len(parts_of(files.config)) > 1  # of a class's folder below the data set's
+    names = (os.path.dirname(files.name(row)) for row in samples.rows.tolist())
+    found = {name for name in names if name.count(b"/") > depth}
+    return sorted(map(os.fsdecode, found))
 
 
-def read_split(file: Path) -> dict[str, bool]:
-    """Return which paths a split file gives to training, and which to tests."""
-    try:
-        lines = file.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"{str(file)!r} cannot be read: {error.strerror}") from error
-    said = {}
-    for number, line in enumerate(map(os.fsdecode, lines), 1):
-        if line.strip():
-            path, _, word = line.rstrip().rpartition(" ")
-            if not path or word not in WORDS:
-                raise InputError(
-                    f"line {number} of {str(file)!r} is {line[:80]!r}; it must be a path, a space, "
-                    f"and train or test"
-                )
-            said[path.removeprefix("./")] = WORDS[word]
-    return said
-
-
-def positions(mask: Tensor) -> Tensor:
-    """Return where a mask is true."""
-    return mask.nonzero().flatten()
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first few of many names."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def litter_below(root: bytes, folder: bytes) -> Iterator[bytes]:
+    """Yield the paths below `root` of the litter in a folder and those within it, by name."""
+    with os.scandir(os.path.join(root, folder)) as found:
+        inside = sorted((entry.name, entry.is_dir()) for entry in found)
+    for name, is_folder in inside:
+        path = os.path.join(folder, name)
+        if is_litter(name):
+            yield path
+        elif is_folder:
+            yield from litter_below(root, path)
 
 
 def folder(config: Config) -> DataSet:

@@ -22,7 +22,8 @@ from cilkit.images import open_image, square
 from cilkit.inference import predict
 from cilkit.loader import Loader
 from cilkit.records import EpochRecord, StageRecord, stage_records
-from cilkit.trees import read_tree
+from cilkit.survey import checksum, facts
+from cilkit.trees import read_tree, skipped
 
 CLASSES = ("cat", "dog", "eel", "fox")
 CPU = torch.device("cpu")
@@ -153,6 +154,88 @@ def test_a_split_file_that_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=sentence):
         read_tree(split_by(one_tree, lines))
+
+
+# What no person has put there
+
+
+LITTER = ["@eaDir", "@Recycle", "#recycle", "$RECYCLE.BIN", "$Recycle.Bin", "lost+found"]
+LITTER += ["System Volume Information", "__MACOSX", "__pycache__", ".ipynb_checkpoints", ".Trash"]
+LITTER_FILES = ["thumbs.db", "Thumbs.db", "THUMBS.DB", "ehthumbs.db", "Desktop.ini", "Icon\r"]
+LITTER_FILES += [".DS_Store", "._train0.jpg"]
+
+
+def look_at(root: Path, split_file: Path | None = None) -> tuple[object, ...]:
+    """Return what must not change: classes, counts, checksums."""
+    dataset = build_dataset(config_for(root, split_file=split_file))
+    parts = dataset.train, dataset.test
+    counts = [part.labels.bincount().tolist() for part in parts]
+    return dataset.class_names, counts, [checksum(part) for part in parts]
+
+
+def litter(folder: Path) -> list[Path]:
+    """Leave litter in a folder; return its paths."""
+    for name in LITTER:
+        draw(folder / name / "cat" / "SYNOPHOTO_THUMB_M.jpg", 0, 0)
+        draw(folder / name / "0.jpg", 0, 0)
+    for name in LITTER_FILES:
+        (folder / name).write_bytes(b"litter")
+    return [folder / name for name in (*LITTER, *LITTER_FILES)]
+
+
+PLACES = ["train", "val", "train/cat", "val/dog", "train/cat/nested"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_litter_changes_neither_classes_nor_images_and_is_named(place: str, tmp_path: Path) -> None:
+    root = grow(tmp_path, ("cat", "dog"), {"train": 3, "val": 2})
+    draw(root / "train" / "cat" / "nested" / "deep.jpg", 0, 9)
+    clean = look_at(root)
+    left = litter(root / place)
+    assert look_at(root) == clean
+    names = sorted(str(path.relative_to(root)) for path in left)
+    assert sorted(skipped(config_for(root))) == names
+    table = dict(facts(build_dataset(config_for(root))))
+    assert table["skipped"].startswith(f"{len(left)}: '{place}/") and "\r" not in table["skipped"]
+
+
+@pytest.mark.parametrize("place", ["", "a b", "a b/nested"])
+def test_litter_in_a_tree_that_a_file_splits_is_overlooked(place: str, one_tree: Path) -> None:
+    draw(one_tree / "a b" / "nested" / "deep.jpg", 0, 9)
+    config = split_by(one_tree, [*GOOD, "a b/nested/deep.jpg 1"])
+    clean = look_at(one_tree, config.split_file)
+    left = litter(one_tree / place)
+    assert look_at(one_tree, config.split_file) == clean
+    assert len(skipped(config)) == len(left)
+
+
+def test_litter_outside_of_the_parts_is_nobodys_business(tmp_path: Path) -> None:
+    root = grow(tmp_path, ("cat", "dog"), {"train": 1, "val": 1})
+    litter(root)
+    assert skipped(config_for(root)) == []
+
+
+def test_a_folder_that_a_person_has_named_belongs_to_its_class_and_is_named(
+    tmp_path: Path,
+) -> None:
+    root = grow(tmp_path, ("cat", "dog"), {"train": 3, "val": 2})
+    draw(root / "train" / "cat" / "thumbnails" / "0.jpg", 0, 9)
+    dataset = build_dataset(config_for(root))
+    assert dataset.train.labels.bincount().tolist() == [4, 3]
+    assert dict(facts(dataset))["folders in classes"] == "1: 'train/cat/thumbnails'"
+
+
+def test_images_beside_the_folders_of_classes_are_named(tmp_path: Path) -> None:
+    root = grow(tmp_path, ("cat", "dog"), {"train": 1, "val": 1})
+    draw(root / "train" / "stray.jpg", 0, 9)
+    (root / "train" / "README.txt").write_text("notes")
+    assert dict(facts(build_dataset(config_for(root))))["skipped"] == "1: 'train/stray.jpg'"
+
+
+def test_a_clean_folder_has_nothing_to_name(tree: Path) -> None:
+    assert (
+        not {"skipped", "folders in classes"} & dict(facts(build_dataset(config_for(tree)))).keys()
+    )
 
 
 # Pixels
