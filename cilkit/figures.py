@@ -10,21 +10,25 @@ import io
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle, groupby
-from typing import Any, Literal
+from typing import Literal
+from unicodedata import east_asian_width
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, MaxNLocator
 from numpy.typing import ArrayLike
 
 from cilkit.data import DataSet
+from cilkit.fonts import legible, lend_fonts
 from cilkit.metrics import Matrix, accuracy_matrix, stage_accuracy
 from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, epoch_records, stage_records
 
@@ -46,11 +50,12 @@ Runs = Mapping[str, Sequence[Sequence[Record]]]
 class Picture(Figure):
     """A figure that a notebook shows by itself; matplotlib's own needs pyplot for that."""
 
-    def savefig(self, *args: Any, **options: Any) -> None:
-        """Save the figure; a class's name in a script that the font lacks is drawn as boxes."""
-        with warnings.catch_warnings():
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the figure, names in other scripts in the fonts that have them."""
+        lend_fonts(self.findobj(Text))
+        with warnings.catch_warnings():  # one sentence names all that no font has
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
-            super().savefig(*args, **options)
+            super().draw(renderer)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """Return the image, two pixels for one of the page, and its size on the page."""
@@ -171,6 +176,7 @@ def live_figure(records: Sequence[Record]) -> Figure:
 def contact_sheet(dataset: DataSet, *, title: str | None = None) -> Figure:
     """Draw up to a hundred training images: ten of each class, or one of each, by their names."""
     n = len(dataset.class_names)
+    names = legible(dataset.class_names, range(n))
     each = max(1, min(10, 100 // n))
     shown = np.unique(np.linspace(0, n - 1, min(n, 100)).round().astype(int))
     tiles = [(label, i) for label in shown.tolist() for i in range(each)]
@@ -183,7 +189,7 @@ def contact_sheet(dataset: DataSet, *, title: str | None = None) -> Figure:
         if i < len(positions):
             image = dataset.train.take(positions[i : i + 1]).images()[0].permute(1, 2, 0).numpy()
             ax.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
-            ax.set_title(short(dataset.class_names[label]), fontsize=7, pad=2, parse_math=False)
+            ax.set_title(short(names[label]), fontsize=7, pad=2, parse_math=False)
     if title:
         figure.suptitle(title, parse_math=False)
     return figure
@@ -367,12 +373,19 @@ def name_classes(axis: Axis, names: Sequence[str]) -> None:
 
 def short(name: str) -> str:
     """Return a name, cut off where it would take too much room."""
-    return name if len(name) <= 12 else f"{name[:11]}…"
+    if columns(name) <= 12:
+        return name
+    return next(f"{name[:end]}…" for end in range(11, -1, -1) if columns(name[:end]) <= 11)
+
+
+def columns(text: str) -> int:
+    """Return how wide a text is, in letters: Chinese characters and emoji count twice."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def height_of(names: Sequence[str]) -> float:
     """Return the inches that names take below a panel, beyond a line of text."""
-    longest = max(map(len, names))
+    longest = max(map(columns, names))
     return 0.06 * min(longest, 12) if longest > 2 and len(names) <= MANY else 0.0
 
 
@@ -380,7 +393,7 @@ def column_names(records: Sequence[Record]) -> list[str]:
     """Return what each stage's classes are called: by their names if these are short."""
     stages = stage_records(records)
     names = [" ".join(class_names(records, stage.n_seen)[stage.n_old :]) for stage in stages]
-    if max(map(len, names)) <= 5:
+    if max(map(columns, names)) <= 5:
         return names
     return [f"{stage.n_old}–{stage.n_seen - 1}" for stage in stages]
 
@@ -456,9 +469,14 @@ def find_stage(records: Sequence[Record], stage: int | None) -> StageRecord | No
 
 
 def class_names(records: Sequence[Record], n: int) -> list[str]:
-    """Return the names of the first n classes; their numbers where no `RunRecord` names them."""
+    """Return the names of the first n classes; their numbers where no `RunRecord` names them.
+
+    A name that no font can draw gives way to the class's label in the data set.
+    """
     run = next((record for record in records if isinstance(record, RunRecord)), None)
-    return run.class_names[:n] if run else [str(c) for c in range(n)]
+    if run is None:
+        return [str(c) for c in range(n)]
+    return legible(run.class_names, run.class_order or range(len(run.class_names)))[:n]
 
 
 def old_classes(records: Sequence[Record], stage: int) -> int:

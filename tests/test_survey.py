@@ -25,6 +25,7 @@ def table_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, 
     return {name: value for name, _, value in (line.partition("  ") for line in lines)}
 
 
+@pytest.mark.filterwarnings("ignore:no installed font has 猫")  # on some machines
 def test_the_table_says_what_a_folder_holds(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
