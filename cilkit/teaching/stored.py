@@ -14,8 +14,8 @@ def stored(name: str) -> Runs:
 
     Raises `InputError` for an unknown name, with the names there are.
     """
-    folder = lookup("stored result", name, {path.name: path for path in RESULTS.iterdir()})
-    return by_method(folder)
+    folders = {path.name: path for path in RESULTS.iterdir() if path.is_dir()}
+    return by_method(lookup("stored result", name, folders))
 
 
 def by_method(folder: Path) -> Runs:
