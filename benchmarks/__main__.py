@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.harness import Row, print_table, provenance
 
-NAMES = ("pipeline", "herding", "step", "overheads", "growth", "tutorial")
+NAMES = ("pipeline", "herding", "step", "overheads", "growth", "laboratory", "tutorial")
 DRAWS = ("growth",)  # these leave a figure in the folder too
 
 

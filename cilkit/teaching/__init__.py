@@ -4,6 +4,7 @@ Nothing of it is needed to run an experiment.
 """
 
 from cilkit.teaching.explore import explore
+from cilkit.teaching.lab import laboratory
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.pictures import draws_by_recipe, operations_of_timm
 from cilkit.teaching.playground import herding_playground
@@ -22,6 +23,7 @@ __all__ = [
     "explore",
     "heat",
     "herding_playground",
+    "laboratory",
     "matrix_by_stage",
     "norms_by_epoch",
     "operations_of_timm",

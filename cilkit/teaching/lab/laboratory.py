@@ -1,0 +1,66 @@
+"""The laboratory as one piece of HTML, from the files beside this one."""
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from cilkit.teaching.lab.pack import packed_digits
+from cilkit.teaching.moving import asset, for_script
+
+SCRIPTS = ("engine.js", "trainer.js", "lab.js")
+
+
+def laboratory() -> "Laboratory":
+    """Show the laboratory, where the reader trains; a notebook and the book show it as it is."""
+    return Laboratory(json.dumps(packed_digits()))
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """The figure: controls, pictures, the engine and the digits."""
+
+    digits: str  # as JSON
+
+    def _repr_html_(self) -> str:
+        """Return the figure, ready to be put into a page."""
+        parts = {
+            "STYLE": asset("figures.css") + part("lab.css"),
+            "TABLE": table(ladder()),
+            "DIGITS": for_script(self.digits),
+            "SCRIPT": "\n".join(["{", *map(part, SCRIPTS), "}"]),  # a block: a page may have two
+        }
+        return re.sub(r"@([A-Z]+)@", lambda place: parts[place[1]], part("lab.html"))
+
+    def __repr__(self) -> str:
+        """Return a word for a terminal."""
+        return "the laboratory: it is to be seen in a notebook or in the book"
+
+
+@cache
+def part(name: str) -> str:
+    """Return a file that lies beside this one."""
+    return (files("cilkit.teaching.lab") / name).read_text(encoding="utf-8").strip()
+
+
+def ladder() -> dict[str, dict[str, list[float]]]:
+    """Return the stored accuracies after the last stage: here, in Python and in a browser.
+
+    `python -m benchmarks.laboratory` makes the record again.
+    """
+    found: dict[str, dict[str, list[float]]] = json.loads(part("ladder.json"))["last"]
+    return found
+
+
+def table(last: dict[str, dict[str, list[float]]]) -> str:
+    """Return the accuracies as a table, for pages that run no script."""
+    from cilkit.compare import spread
+
+    rows = "".join(
+        f"<tr><th scope='row'>{method}</th><td>{spread(found['browser'])}</td>"
+        f"<td>{spread(found['python'])}</td></tr>"
+        for method, found in last.items()
+    )
+    head = "<tr><th>method</th><th>in a browser</th><th>in Python</th></tr>"
+    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
