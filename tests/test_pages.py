@@ -222,6 +222,21 @@ def test_a_page_is_light(name: str) -> None:
     assert (SITE / name).stat().st_size < HEAVIEST
 
 
+def test_the_laboratory_is_lighter_still() -> None:
+    assert (SITE / "book/lab.html").stat().st_size < 400_000
+
+
+@pytest.mark.parametrize("setting", ["", "#method=replay&budget=20"])
+def test_the_laboratory_of_the_book_trains(setting: str, visit: Any) -> None:
+    page = visit("book/lab.html")
+    page.evaluate(f"location.hash = '{setting}'")
+    budget = page.locator('output[data-value="budget"]').text_content()
+    assert budget == ("20" if setting else "50")
+    page.locator('[data-step="stage"]').click()
+    page.get_by_text("Stage 1 of 5").wait_for()
+    assert page.trouble == []
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_asks_no_other_server_for_anything(name: str) -> None:
     text = (SITE / name).read_text(encoding="utf-8")

@@ -17,8 +17,9 @@ BUILD = ROOT / "_build"
 SITE = BUILD / "html"
 PRINTED = SITE / "cilkit-book.pdf"
 TOC = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-# The Chinese pages are not printed.
-PAGES = [name for name in re.findall(r"(?:file|root): (\S+)", TOC) if "/zh/" not in name]
+# Not printed: the Chinese pages, and the laboratory, which does nothing on paper.
+LISTED = re.findall(r"(?:file|root): (\S+)", TOC)
+PAGES = [name for name in LISTED if "/zh/" not in name and name != "book/lab"]
 CHAPTERS = [name for name in PAGES if re.search(r"/\d\d_", name)]
 SHEET = 643  # CSS pixels between the margins of A4: 170 mm
 # A formula's hidden text is for screen readers; a figure's labels may enter the margin.
