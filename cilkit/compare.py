@@ -10,7 +10,7 @@ from statistics import mean, stdev
 
 from cilkit import checkpoint
 from cilkit.checkpoint import Checkpoint
-from cilkit.config import Config
+from cilkit.config import Config, plain
 from cilkit.distributed import from_main, is_main, is_restarted
 from cilkit.errors import InputError, lookup
 from cilkit.experiment import Observer, run
@@ -38,6 +38,7 @@ def compare(
     With `resume`, finished runs are kept and unfinished ones go on.
     """
     out = Path(out)  # a notebook may give a text
+    methods, seeds = plain(methods), plain(seeds)  # or arrays of them
     from_main(lambda: check(config, methods, seeds, out, resume or is_restarted()))
     runs: Runs = {method: [] for method in methods}
     for seed in seeds:

@@ -1,12 +1,16 @@
 """Every choice of one experiment, in one frozen place; each comment is also the option's help."""
 
 import dataclasses
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
-from cilkit.errors import InputError
+import numpy as np
+from torch import Tensor
+
+from cilkit.errors import InputError, shown
 
 # What may differ between a run and its resumption: where it runs, not what it computes.
 MACHINE_SETTINGS = frozenset(
@@ -96,14 +100,17 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raise `InputError` for what cannot work; `build` looks up the names, and refuses them."""
-        object.__setattr__(self, "data_path", Path(self.data_path))  # a notebook may give a text
         for field, kind in get_type_hints(type(self)).items():
-            if not fits(value := getattr(self, field), kind):
-                raise InputError(f"{field} is {value!r}; it must be {in_words(kind)}")
+            value = fitting(given := getattr(self, field), kind)
+            if not fits(value, kind):
+                raise InputError(f"{field} is {shown(given)}; it must be {in_words(kind)}")
+            object.__setattr__(self, field, value)
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, int | float) and not low <= value <= high:
-                raise InputError(f"{name} is {value}; it must lie between {low:g} and {high:g}")
+                raise InputError(
+                    f"{name} is {shown(value)}; it must lie between {low:.10g} and {high:.10g}"
+                )
         for wrong, sentence in [*self.contradictions(), *self.without_effect()]:
             if wrong:
                 raise InputError(sentence)
@@ -180,13 +187,14 @@ class Config:
         return [(k, there[k], v) for k, v in self.science().items() if there[k] != v]
 
 
+MOST = 1_000_000  # numbers in a list: a longer range is refused, not counted out
 KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "True or False"),
     int: ((int,), "a whole number"),
     float: ((int, float), "a number"),
     str: ((str,), "a text"),
-    Path: ((Path, str), "a path"),
-    tuple[int, ...]: ((tuple, list), "a list of whole numbers"),
+    Path: ((Path,), "a path"),
+    tuple[int, ...]: ((tuple,), f"a list of whole numbers, {MOST:,} at most"),
     NoneType: ((NoneType,), "None"),
 }
 
@@ -197,9 +205,36 @@ def fits(value: Any, kind: Any) -> bool:
         return isinstance(value, str) and value in get_args(kind)
     if kind not in KINDS:  # one kind or another
         return any(fits(value, one) for one in get_args(kind))
-    if isinstance(value, tuple | list) and not all(type(part) is int for part in value):
+    if isinstance(value, tuple) and not all(type(part) is int for part in value):
         return False
     return isinstance(value, KINDS[kind][0]) and (kind is bool or not isinstance(value, bool))
+
+
+def fitting(value: Any, kind: Any) -> Any:
+    """Return a setting's value as one of its kind, if it means one: NumPy's 3 or 3.0 for 3."""
+    value = plain(value)
+    if isinstance(value, str) and Path in (kind, *get_args(kind)):  # a notebook may give a text
+        return Path(value)
+    return value if fits(value, kind) else whole(value)
+
+
+def plain(value: Any) -> Any:
+    """Return numbers, arrays, ranges and lists of any library as Python's numbers and tuples."""
+    if isinstance(value, np.floating):
+        return float(str(value))  # float32's 0.1 is meant to be 0.1, not 0.10000000149
+    if isinstance(value, np.generic | np.ndarray | Tensor):
+        with suppress(RuntimeError, TypeError):  # a tensor without content stays what it is
+            return plain(value.tolist())
+    if isinstance(value, list | tuple) or (isinstance(value, range) and not value[MOST:]):
+        return tuple(map(plain, value))
+    return value
+
+
+def whole(value: Any) -> Any:
+    """Return numbers such as 3.0 as whole ones, in a list too."""
+    if isinstance(value, tuple):
+        return tuple(map(whole, value))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def in_words(kind: Any) -> str:
@@ -217,6 +252,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "base": (0, 1e6),
     "increment": (1, 1e6),
+    "class_order": (0, 2**32 - 1),  # a seed
     "image_size": (8, 4096),
     "crop_pct": (0.1, 1),
     "padding": (0, 256),

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from cilkit.arrays import check_labels, labels_of, pixels_of, statistics
-from cilkit.config import Config
-from cilkit.errors import InputError
+from cilkit.config import Config, fits, plain, whole
+from cilkit.errors import InputError, shown
 from cilkit.files import Files, Store, joined, kept, picture_of
 
 
@@ -162,24 +162,29 @@ def build_scenario(dataset: DataSet, config: Config) -> Scenario:
 
 
 def class_order(setting: str | int | Sequence[int], n_classes: int) -> tuple[int, ...]:
-    """Return the original labels in order of arrival: natural, from a seed, or as listed."""
-    if setting == "natural":
+    """Return the original labels in order of arrival: natural, from a seed, or as listed.
+
+    Raises `InputError` for anything else.
+    """
+    order = whole(plain(setting))
+    if order == "natural":
         return tuple(range(n_classes))
-    if isinstance(setting, int) and not 0 <= setting < 2**32:
-        raise InputError(f"class_order is {setting}; a seed must lie between 0 and {2**32 - 1}")
-    if isinstance(setting, int):  # the field's generator: 1993 gives 68, 56, 78, 8, 23, ...
-        return tuple(np.random.RandomState(setting).permutation(n_classes).tolist())
-    if isinstance(setting, str):
+    if fits(order, int):  # the field's generator: 1993 gives 68, 56, 78, 8, 23, ...
+        if not 0 <= order < 2**32:
+            raise InputError(
+                f"class_order is {shown(order)}; a seed must lie between 0 and {2**32 - 1}"
+            )
+        return tuple(np.random.RandomState(order).permutation(n_classes).tolist())
+    if not fits(order, tuple[int, ...]):
         raise InputError(
-            f"class_order is {setting!r}; it must be 'natural', a seed, or a list of labels"
+            f"class_order is {shown(setting)}; it must be 'natural', a seed, or a list of labels"
         )
-    order = tuple(int(label) for label in setting)
     if sorted(order) != list(range(n_classes)):
         raise InputError(
             f"class_order must hold each label from 0 to {n_classes - 1} once; it has {len(order)} "
-            f"entries, {len(set(order))} of them different: {str(order)[:60]}"
+            f"entries, {len(set(order))} of them different: {shown(order)}"
         )
-    return order
+    return tuple(order)
 
 
 def class_increments(base: int, increment: int, n_classes: int, name: str) -> list[int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -24,3 +24,11 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return InputError(f"unknown {kind} {name!r}; known: {', '.join(known)}{hint}")
+
+
+def shown(value: Any) -> str:
+    """Return a value for a sentence: short, on one line, whatever it is."""
+    try:
+        return f"{' '.join(repr(value).split()):.60}"
+    except Exception:  # somebody's own object may have no words
+        return f"<{type(value).__name__}>"
