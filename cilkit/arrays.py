@@ -1,52 +1,169 @@
 """Arrays of images and labels, as people have them, made into what the rest expects. Chapter 8."""
 
-from typing import Any
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import combinations
+from numbers import Number
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from cilkit.errors import InputError
+from cilkit.errors import InputError, shown
 
 COLOURS = (1, 3)
+ROUNDING = 1e-3  # what other programs' rounding adds: a quarter of the step between two bytes
+OVERSHOOT = 0.5  # what a bicubic resize may add (0.45 was met); only its user knows that it did
+KNOWN_TO_NUMPY = (torch.float16, torch.float32, torch.float64)
 
 
-def pixels_of(images: Any, what: str) -> Tensor:
-    """Return images as (N, C, H, W) uint8; `what` names them in errors.
+# Anything -> an array of numbers
 
-    Accepted: (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3; whole numbers from 0 to 255,
-    floats from 0 to 1, or truth values. Raises `InputError` for anything else.
+
+def numbers_of(values: Any, what: str) -> NDArray[Any]:
+    """Return a tensor, an array or a nested list as an array of numbers; `what` names it in errors.
+
+    Raises `InputError` for anything else.
     """
-    array = as_numpy(images, what)
-    return torch.from_numpy(np.ascontiguousarray(channels_second(as_bytes(array, what), what)))
-
-
-def as_numpy(values: Any, what: str) -> NDArray[Any]:
-    """Return a tensor, an array or a nested list as an array of numbers."""
-    array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
-    if array.size == 0:
-        raise InputError(f"{what} is empty")
-    if array.dtype.kind not in "buif":
+    array = as_array(values, what)
+    if array.dtype.kind == "O":
+        odd = next(each for each in array.flat if not isinstance(each, Number))
+        raise InputError(f"{what} holds objects ({type(odd).__name__}: {shown(odd)}), not numbers")
+    if array.size and array.dtype.kind not in "buif":
         raise InputError(f"{what} holds {array.dtype} ({str(array.flat[0])!r:.40}), not numbers")
     return array
 
 
-def as_bytes(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
-    """Return pixels as bytes: 0 stays black, and white is 255."""
+def as_array(values: Any, what: str) -> NDArray[Any]:
+    """Return whatever NumPy makes of the values; refuse what it can make nothing of."""
+    if isinstance(values, Dataset | DataLoader):
+        raise InputError(
+            f"{what} is a {type(values).__name__} of torch; give the images and labels of a data "
+            f"set: images, labels = zip(*(data[i] for i in range(len(data))))"
+        )
+    if np.ma.is_masked(values):
+        raise InputError(f"{what} has masked values; fill them, or leave their images out")
+    try:
+        array = of_objects(np.asarray(unwrapped(values)))
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever somebody's own object raises
+        raise InputError(f"{what} cannot be made an array: {reason(values, error)}") from error
+    if array.dtype.kind == "O" and array.ndim == 0:
+        raise InputError(f"{what} is a {type(values).__name__}; give an array, a tensor or a list")
+    return array
+
+
+def of_objects(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of numbers where all objects are some, as in a column of pandas."""
+    if array.dtype.kind != "O" or array.ndim == 0:
+        return array
+    found = np.array(array.tolist())
+    exotic = found.dtype.kind == "O" and all(isinstance(each, Number) for each in found.flat)
+    return found.astype(np.float64) if exotic else found
+
+
+def unwrapped(values: Any) -> Any:
+    """Return a tensor, or a list of tensors, as NumPy can take it: it knows no bfloat16."""
+    if isinstance(values, list | tuple) and any(isinstance(each, Tensor) for each in values):
+        return [unwrapped(each) for each in values]
+    if not isinstance(values, Tensor):
+        return values
+    unknown = values.is_floating_point() and values.dtype not in KNOWN_TO_NUMPY
+    return (values.float() if unknown else values).detach().cpu()
+
+
+def reason(values: Any, error: Exception) -> str:
+    """Say why no array can be made of the values: most often, images differ in size."""
+    with suppress(Exception):
+        shapes = list(dict.fromkeys(tuple(np.shape(each)) for each in values))
+        if len(shapes) > 1:
+            return f"its entries differ in shape, first {shapes[0]} and {shapes[1]}"
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+# Images
+
+
+class Scale(NamedTuple):
+    """The range of pixels, and what it tells of them."""
+
+    low: float
+    high: float
+    white: int  # 1 or 255
+    sure: bool  # whether the pixels leave no doubt of it
+
+    def agrees(self, other: "Scale") -> bool:
+        """Tell whether equal pixels of both would come out equal. Black is black on any scale."""
+        if min(self.high, other.high) <= ROUNDING:
+            return True
+        if self.white != other.white:
+            return self.sure and other.sure
+        return (self.high > 1 + ROUNDING) == (other.high > 1 + ROUNDING)
+
+
+def pixels_of(**parts: Any) -> list[Tensor]:
+    """Return the images of all parts as (N, C, H, W) uint8; the parts' names stand in errors.
+
+    Accepted: (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3; whole numbers from 0 to 255,
+    floats from 0 to 1, or truth values, on one scale. Raises `InputError` for anything else.
+    """
+    arrays = {what: numbers_of(images, what) for what, images in parts.items()}
+    scales = {what: scale_of(array, what) for what, array in arrays.items()}
+    for (one, first), (other, second) in combinations(scales.items(), 2):
+        if not first.agrees(second):
+            raise InputError(
+                f"{one} has pixels from {first.low:.10g} to {first.high:.10g}, {other} from "
+                f"{second.low:.10g} to {second.high:.10g}: what is white? Give both as whole "
+                f"numbers from 0 to 255, or both as floats from 0 to 1"
+            )
+    pixels = [
+        channels_second(as_bytes(array, scales[what].white), what) for what, array in arrays.items()
+    ]
+    return [torch.from_numpy(np.require(each, requirements=["C", "W"])) for each in pixels]
+
+
+def scale_of(array: NDArray[Any], what: str) -> Scale:
+    """Return the scale of pixels; refuse those that are on none."""
+    if array.size == 0:
+        raise InputError(f"{what} is empty")
+    low, high = float(array.min()), float(array.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InputError(f"{what} holds NaN or infinite pixels")
+    between = fractions(array)
+    if array.dtype.kind in "bf" and low >= -ROUNDING and high <= 1 + ROUNDING:
+        return Scale(low, high, 1, sure=array.dtype.kind == "b" or between.size > 0)
+    if low >= -ROUNDING and high <= 255 + ROUNDING and between.size == 0:
+        return Scale(low, high, 255, sure=high > 127)
+    raise InputError(
+        f"{what} has pixels from {low:.10g} to {high:.10g}{closer(low, high, between)}; they must "
+        f"be whole numbers from 0 to 255, or floats from 0 to 1, not normalised yet"
+    )
+
+
+def closer(low: float, high: float, between: NDArray[Any]) -> str:
+    """Say more of pixels whose range alone does not show what is wrong with them."""
+    if low >= -OVERSHOOT and high <= 1 + OVERSHOOT:
+        return " (what a bicubic resize adds, numpy.clip(images, 0, 1) cuts off)"
+    return f", {between[0]:.10g} among them" if between.size and low >= 0 and high <= 255 else ""
+
+
+def fractions(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the numbers that are not whole."""
+    if array.dtype.kind != "f":
+        return array.flatten()[:0]
+    between: NDArray[Any] = array[np.abs(array - np.rint(array)) > ROUNDING]
+    return between
+
+
+def as_bytes(array: NDArray[Any], white: int) -> NDArray[np.uint8]:
+    """Return pixels as bytes: 0 stays black, and `white` becomes 255."""
     if array.dtype == np.uint8:
         return array
-    if not np.isfinite(array).all():
-        raise InputError(f"{what} holds NaN or infinite pixels")
-    low, high = array.min(), array.max()
-    if array.dtype.kind in "bf" and low >= 0 and high <= 1:
-        return np.rint(array * 255.0).astype(np.uint8)
-    if low < 0 or high > 255 or (array.dtype.kind == "f" and (array != np.rint(array)).any()):
-        raise InputError(
-            f"{what} has pixels from {low:g} to {high:g}; they must be whole numbers from 0 to "
-            f"255, or floats from 0 to 1, not normalised yet"
-        )
-    return array.astype(np.uint8)
+    return np.rint(array * (255.0 / white)).clip(0, 255).astype(np.uint8)
 
 
 def channels_second(array: NDArray[np.uint8], what: str) -> NDArray[np.uint8]:
@@ -62,33 +179,74 @@ def channels_second(array: NDArray[np.uint8], what: str) -> NDArray[np.uint8]:
     return array.transpose(0, 3, 1, 2) if last else array
 
 
-def labels_of(labels: Any, count: int, what: str) -> Tensor:
-    """Return `count` labels as (N,) int64; raises `InputError` if they are no whole numbers."""
-    array = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
-    if array.dtype.kind in "USO":
+# Labels and names
+
+
+def labels_of(labels: Any, count: int, what: str) -> NDArray[Any]:
+    """Return `count` labels as an array (N,); raises `InputError` if they are no whole numbers."""
+    array = as_array(labels, what)
+    if array.dtype.kind in "US" and array.size:
         raise InputError(
             f"{what} holds text ({str(array.flat[0])!r:.40}); give whole numbers from 0, and the "
             f"names as class_names: names, labels = numpy.unique(labels, return_inverse=True)"
         )
+    array = numbers_of(array, what)
     if array.shape != (count,):
         raise InputError(f"{what} has the shape {array.shape}; {count} images need ({count},)")
-    if array.dtype.kind not in "iu" and (array != np.rint(array)).any():
-        raise InputError(
-            f"{what} must be whole numbers; one is {array[array != np.rint(array)][0]}"
-        )
-    return torch.from_numpy(array.astype(np.int64))
+    wrong = array[~np.isfinite(array) | (array != np.rint(array))]
+    if wrong.size:
+        raise InputError(f"{what} must be whole numbers; one is {wrong[0]}")
+    return array
 
 
-def check_labels(labels: Tensor, n_classes: int, what: str) -> None:
-    """Refuse labels that do not run from 0 to `n_classes` - 1 without a gap."""
-    found = set(labels.tolist())
+def numbered(labels: NDArray[Any], n_classes: int, what: str) -> Tensor:
+    """Return labels as (N,) int64; refuse those that do not run from 0 to `n_classes` - 1."""
+    found = {int(label) for label in np.unique(labels).tolist()}
     if strange := sorted(found - set(range(n_classes))):
         raise InputError(f"{what} holds {strange[0]}; labels run from 0 to {n_classes - 1}")
     if missing := sorted(set(range(n_classes)) - found):
         raise InputError(
             f"{what} lacks {', '.join(map(str, missing[:5]))}; each of the {n_classes} classes "
-            f"needs an image: numpy.unique(labels, return_inverse=True)[1] has no gaps"
+            f"needs an image{NO_GAPS if what == 'train_labels' else ''}"
         )
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+def names_of(class_names: Any, labels: NDArray[Any]) -> tuple[str, ...]:
+    """Return the classes' names by label: of a list, a dict such as `class_to_idx`, or numbers."""
+    if class_names is None:
+        return tuple(map(str, range(count_classes(labels))))
+    if isinstance(class_names, Mapping):
+        class_names = by_label(class_names)
+    try:
+        names = list(class_names)
+    except TypeError as error:
+        raise InputError(f"class_names is {shown(class_names)}; give a list of names") from error
+    return tuple(n.decode(errors="replace") if isinstance(n, bytes) else str(n) for n in names)
+
+
+def count_classes(labels: NDArray[Any]) -> int:
+    """Return how many classes there are, if the labels to train with count them from 0."""
+    found = np.unique(labels)
+    if (highest := int(found[-1])) >= len(labels):  # before there is a name for each number
+        raise InputError(f"train_labels run up to {highest}, but only {len(found)} differ{NO_GAPS}")
+    return max(highest, 0) + 1
+
+
+NO_GAPS = ": numpy.unique(labels, return_inverse=True)[1] has no gaps"
+
+
+def by_label(pairs: Mapping[Any, Any]) -> list[Any]:
+    """Return the names of a dict from names to labels, or from labels to names, by label."""
+    keys, values = list(pairs), list(pairs.values())
+    for labels, names in ((values, keys), (keys, values)):
+        with suppress(TypeError):  # of what cannot be a label
+            if sorted(labels) == list(range(len(labels))):
+                return [names[labels.index(label)] for label in range(len(labels))]
+    raise InputError(
+        f"class_names is a dict from {shown(keys)} to {shown(values)}; it must give each "
+        f"label from 0 to {len(keys) - 1} once, as class_to_idx does"
+    )
 
 
 def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

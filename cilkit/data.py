@@ -5,7 +5,7 @@ in place of images, so that it never copies, converts or truncates what it deals
 given nothing that its version 1.2.7 is known to deal wrongly.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cilkit.arrays import check_labels, labels_of, pixels_of, statistics
+from cilkit.arrays import labels_of, names_of, numbered, pixels_of, statistics
 from cilkit.config import Config, fits, plain, whole
 from cilkit.errors import InputError, shown
 from cilkit.files import Files, Store, joined, kept, picture_of
@@ -69,12 +69,6 @@ class Samples:
         return Samples.of(self.images().to(device), self.labels)
 
 
-def array_samples(part: str, images: Any, labels: Any) -> Samples:
-    """Return arrays of images and labels as samples; `part` names them in errors."""
-    pixels = pixels_of(images, f"{part}_images")
-    return Samples.of(pixels, labels_of(labels, len(pixels), f"{part}_labels"))
-
-
 @dataclass(frozen=True)
 class DataSet:
     """What a data set brings: images to learn from, images to test with, names and statistics."""
@@ -93,23 +87,28 @@ class DataSet:
         train_labels: Any,
         test_images: Any,
         test_labels: Any,
-        class_names: Sequence[str] | None = None,
+        class_names: Sequence[str] | Mapping[str, int] | None = None,
         name: str = "arrays",
     ) -> "DataSet":
         """Return a data set of arrays or tensors; `build(config, dataset=...)` takes it.
 
-        Images: (N, H, W), (N, H, W, C) or (N, C, H, W), bytes or floats in [0, 1]. Labels: (N,)
-        whole numbers from 0 without gaps. Raises `InputError` for anything else.
+        Images: (N, H, W), (N, H, W, C) or (N, C, H, W), bytes or floats in [0, 1]; one scale for
+        both parts. Labels: (N,) whole numbers from 0 without gaps. Names: a list, or a dict such as
+        torchvision's `class_to_idx`. Raises `InputError` for anything else.
         """
-        train = array_samples("train", train_images, train_labels)
-        test = array_samples("test", test_images, test_labels)
-        if (one := train.store.shape[1:]) != (other := test.store.shape[1:]):
-            raise InputError(f"images to train with are {tuple(one)}, to test with {tuple(other)}")
-        numbers = range(int(train.labels.max()) + 1)
-        names = tuple(map(str, numbers if class_names is None else class_names))
-        check_labels(train.labels, len(names), "train_labels")
-        check_labels(test.labels, len(names), "test_labels")
-        return cls(name, train, test, names, *statistics(train.images()))
+        train, test = pixels_of(train_images=train_images, test_images=test_images)
+        if (one := tuple(train.shape[1:])) != (other := tuple(test.shape[1:])):
+            raise InputError(f"images to train with are {one}, to test with {other}")
+        learnt = labels_of(train_labels, len(train), "train_labels")
+        tested = labels_of(test_labels, len(test), "test_labels")
+        names = names_of(class_names, learnt)
+        return cls(
+            name,
+            Samples.of(train, numbered(learnt, len(names), "train_labels")),
+            Samples.of(test, numbered(tested, len(names), "test_labels")),
+            names,
+            *statistics(train),
+        )
 
     @property
     def channels(self) -> int:

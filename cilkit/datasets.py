@@ -69,6 +69,8 @@ def npz(config: Config) -> DataSet:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
+    except MemoryError as error:
+        raise InputError(f"{str(path)!r} holds more than fits into memory ({error})") from error
     except (OSError, ValueError, EOFError, TypeError, *DAMAGED) as error:
         raise InputError(
             f"{str(path)!r} is no whole .npz file of arrays of numbers ({error}); name one with "
@@ -79,7 +81,7 @@ def npz(config: Config) -> DataSet:
             f"{str(path)!r} lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}"
         )
     names = arrays.get("class_names")
-    given = None if names is None else [str(name) for name in names.flat]
+    given = None if names is None else names.flatten()
     train_images, train_labels, test_images, test_labels = (arrays[name] for name in ARRAYS)
     try:
         return DataSet.of(train_images, train_labels, test_images, test_labels, given, path.stem)
@@ -87,7 +89,8 @@ def npz(config: Config) -> DataSet:
         raise InputError(f"in {str(path)!r}, {error}") from error
 
 
-DAMAGED = (BadZipFile, zlib.error, NotImplementedError)  # what a file's own wrong bytes raise
+# What a file's own wrong bytes raise.
+DAMAGED = (BadZipFile, zlib.error, NotImplementedError, OverflowError)
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 

@@ -69,7 +69,14 @@ def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scen
 
 def naming(dataset: DataSet | None, config: Config) -> Config:
     """Return the configuration with the name of the data set that is used."""
-    return config if dataset is None else replace(config, dataset=dataset.name)
+    if dataset is None:
+        return config
+    if not isinstance(dataset, DataSet):
+        raise InputError(
+            f"dataset is a {type(dataset).__name__}; make a DataSet of arrays, by DataSet.of("
+            f"train_images, train_labels, test_images, test_labels)"
+        )
+    return replace(config, dataset=dataset.name)
 
 
 def check_names(config: Config, dataset: DataSet | None) -> None:

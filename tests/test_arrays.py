@@ -1,0 +1,422 @@
+"""`DataSet.of`: one scale for all parts, numbers of any library, and a sentence for all else."""
+
+import subprocess
+import sys
+import warnings
+from array import array
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+from cilkit import Config, DataSet, InputError, build, run
+from cilkit.arrays import OVERSHOOT, ROUNDING, as_bytes, scale_of
+from cilkit.datasets import build_dataset
+
+LABELS = [0, 1, 0, 1]
+
+
+def of(
+    images: Any, test: Any = None, labels: Any = LABELS, names: Any = None, test_labels: Any = None
+) -> DataSet:
+    """A data set of these arrays; what is not given for tests is what is given for training."""
+    return DataSet.of(
+        images,
+        labels,
+        images if test is None else test,
+        labels if test_labels is None else test_labels,
+        names,
+    )
+
+
+def refusal(*given: Any, **named: Any) -> str:
+    with pytest.raises(InputError) as refused:
+        of(*given, **named)
+    sentence = str(refused.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+# One scale
+
+# One picture in all the ways in which people have it: black and white, or with a grey pixel too.
+PICTURE = np.random.default_rng(0).integers(0, 2, (4, 5, 5))
+GREY = PICTURE.astype(np.float64)
+GREY[0, 0, 0] = 0.5
+KINDS: dict[str, NDArray[Any]] = {
+    "truth values": PICTURE.astype(bool),
+    "bytes 0 and 1": PICTURE.astype(np.uint8),
+    "int64 0 and 1": PICTURE,
+    "floats 0 and 1": PICTURE.astype(np.float32),
+    "floats between": GREY,
+    "bytes to 255": np.rint(GREY * 255).astype(np.uint8),
+}
+# Kinds that go together, for what is white is sure in both, or guessed alike.
+SURE = {"truth values", "floats between", "bytes to 255"}
+TOGETHER = [SURE, {"truth values", "floats 0 and 1", "floats between"}]
+TOGETHER += [{"bytes 0 and 1", "int64 0 and 1"}]
+
+
+@pytest.mark.parametrize("test", KINDS)
+@pytest.mark.parametrize("train", KINDS)
+def test_equal_pixels_of_both_parts_come_out_equal_or_are_refused(train: str, test: str) -> None:
+    first, second = KINDS[train], KINDS[test]
+    if any({train, test} <= kinds for kinds in TOGETHER):
+        dataset = of(first, second)
+        plain = torch.from_numpy(GREY != 0.5).unsqueeze(1)
+        one, other = dataset.train.images()[plain], dataset.test.images()[plain]
+        assert torch.equal(one, other) and len(one.unique()) == 2
+    else:
+        ranges = [f"from 0 to {array.max():g}" for array in (first, second)]
+        sentence = refusal(first, second)
+        assert f"train_images has pixels {ranges[0]}, test_images {ranges[1]}" in sentence
+
+
+def test_pixels_up_to_16_are_no_bytes_beside_floats_up_to_1() -> None:
+    pixels = np.arange(4 * 5 * 5).reshape(4, 5, 5) % 17
+    assert "from 0 to 16, test_images from 0 to 1" in refusal(pixels, pixels / 16)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_black_images_go_with_any_scale(kind: str) -> None:
+    assert int(of(KINDS[kind], np.zeros((4, 5, 5), np.uint8)).test.images().max()) == 0
+
+
+# Float images, a little beside their range
+
+
+@pytest.mark.parametrize("beyond", [1e-7, ROUNDING])
+def test_what_rounding_adds_to_black_and_white_is_cut_off(beyond: float) -> None:
+    images = np.array([-beyond, 0.25, 1 + beyond, 1]).reshape(4, 1, 1)
+    assert of(images).train.images().flatten().tolist() == [0, 64, 255, 255]
+
+
+def test_what_rounding_does_to_whole_floats_is_undone() -> None:
+    images = np.arange(256, dtype=np.float32).reshape(4, 8, 8)
+    off = images + np.float32(ROUNDING / 2)
+    assert of(off).train.images().flatten().tolist() == list(range(256))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble])
+def test_floats_of_every_width_hold_each_byte(kind: type) -> None:
+    values = np.arange(256)
+    floats = (values / 255).astype(kind).reshape(4, 8, 8)
+    assert as_bytes(floats, scale_of(floats, "images").white).flatten().tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("beyond", np.geomspace(1.01 * ROUNDING, OVERSHOOT, 9))
+def test_a_refused_range_does_not_read_like_the_range_asked_for(beyond: float) -> None:
+    images = np.array([0, 0.25, 1 + beyond, 1], np.float32).reshape(4, 1, 1)
+    sentence = refusal(images)
+    assert "from 0 to 1;" not in sentence and "from 0 to 1 (" not in sentence
+    assert "numpy.clip(images, 0, 1)" in sentence
+
+
+def test_fractions_among_bytes_are_named() -> None:
+    images = np.array([0, 127.25, 255, 255]).reshape(4, 1, 1)
+    assert "pixels from 0 to 255, 127.25 among them; they must be whole" in refusal(images)
+
+
+# Labels
+
+IDS = 20_190_101_000 + 300_000 * np.arange(4).repeat(10)
+UNDER_A_LIMIT = """
+import resource, sys
+import numpy as np
+from cilkit import DataSet, InputError
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
+images = np.zeros((40, 8, 8), np.uint8)
+for highest in (2**31, 2**40, 2**62):
+    labels = highest - np.arange(4).repeat(10)
+    for names in (None, list("abcd")):
+        try:
+            DataSet.of(images, labels, images, labels, names)
+        except InputError as error:
+            print(error)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells its memory")
+def test_labels_take_no_memory_in_proportion_to_their_value() -> None:
+    command = [sys.executable, "-c", UNDER_A_LIMIT]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(said) == 6 and sum("but only 4 differ" in sentence for sentence in said) == 3
+
+
+def test_labels_that_are_numbers_of_something_else_are_refused_with_what_helps() -> None:
+    sentence = refusal(np.zeros((40, 8, 8), np.uint8), labels=IDS)
+    assert sentence.startswith(f"train_labels run up to {IDS.max()}, but only 4 differ: numpy.uniq")
+    found = np.unique(IDS, return_inverse=True)[1]
+    assert len(of(np.zeros((40, 8, 8), np.uint8), labels=found).class_names) == 4
+
+
+def test_test_labels_that_lack_a_class_are_not_to_be_counted_anew() -> None:
+    images = np.zeros((4, 8, 8), np.uint8)
+    sentence = refusal(images, images, test_labels=[0, 0, 0, 0])
+    assert sentence == "test_labels lacks 1; each of the 2 classes needs an image"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(LABELS, dtype=object),
+        np.array(LABELS, dtype=np.uint64),
+        np.array(LABELS, dtype=">i2"),
+        np.array(LABELS, dtype=bool),
+        np.array(LABELS, dtype=np.float16),
+        [np.int64(label) for label in LABELS],
+        [torch.tensor(label) for label in LABELS],
+        torch.tensor(LABELS, dtype=torch.bfloat16),
+        torch.tensor([0.0, 1, 0, 1], requires_grad=True),
+        array("b", LABELS),
+        [Decimal(label) for label in LABELS],
+        tuple(LABELS),
+    ],
+    ids=repr,
+)
+def test_whole_numbers_are_labels_in_any_form(labels: Any) -> None:
+    dataset = of(np.zeros((4, 8, 8), np.uint8), labels=labels)
+    assert dataset.train.labels.tolist() == LABELS and dataset.train.labels.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([0, 1, 0, None], "holds objects (NoneType: None), not numbers"),
+        (np.array([0, 1, 0, "b"], dtype=object), "holds text ('0')"),
+        ([b"a", b"b", b"a", b"b"], "holds text"),
+        ([0, 1, 0, 1j], "holds complex128"),
+        ([0, 1, 0, np.inf], "must be whole numbers; one is inf"),
+        ([0, 1, 0, np.nan], "must be whole numbers; one is nan"),
+        (np.array(["2019-01-01"] * 4, "M8[D]"), "holds datetime64[D] ('2019-01-01'), not numbers"),
+        ([[0], [1], [0, 1], [1]], "differ in shape, first (1,) and (2,)"),
+        ([-5, -5, -5, -5], "holds -5; labels run from 0 to 0"),
+        ([0, 1, 0, 2**70], "run up to 1180591620717411303424, but only 3 differ"),
+        ([0, 1, 0, Decimal("0.5")], "must be whole numbers; one is 0.5"),
+        (iter(LABELS), "is a list_iterator; give an array, a tensor or a list"),
+        (5, "has the shape (); 4 images need (4,)"),
+    ],
+)
+def test_labels_that_are_none_are_named_as_what_they_are(labels: Any, words: str) -> None:
+    assert words in refusal(np.zeros((4, 8, 8), np.uint8), labels=labels, test_labels=LABELS)
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"dog": 1, "cat": 0},
+        {"cat": np.int64(0), "dog": np.int64(1)},
+        {1: "dog", 0: "cat"},
+        [b"cat", b"dog"],
+        np.array([b"cat", b"dog"]),
+        np.array(["cat", "dog"], dtype=object),
+        (name for name in ("cat", "dog")),
+    ],
+    ids=repr,
+)
+def test_names_belong_to_their_labels_in_any_form(names: Any) -> None:
+    assert of(np.zeros((4, 8, 8), np.uint8), names=names).class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (5, "class_names is 5; give a list of names"),
+        ({"cat": 0, "dog": 2}, "each label from 0 to 1 once"),
+        ({"cat": "a", "dog": None}, "each label from 0 to 1 once"),
+        ({"cat": [0], "dog": [1]}, "each label from 0 to 1 once"),
+        (["cat"], "train_labels holds 1; labels run from 0 to 0"),
+        (["cat", "dog", "eel"], "train_labels lacks 2; each of the 3 classes needs an image"),
+    ],
+)
+def test_names_that_fit_no_labels_are_refused(names: Any, words: str) -> None:
+    assert words in refusal(np.zeros((4, 8, 8), np.uint8), names=names)
+
+
+@pytest.mark.parametrize("names", [np.array([b"a", b"b"]), np.array(["a", "b"])])
+def test_names_in_an_npz_file_may_be_bytes(names: NDArray[Any], tmp_path: Path) -> None:
+    images = np.zeros((4, 8, 8), np.uint8)
+    parts = {"train_images": images, "train_labels": LABELS, "test_images": images}
+    # mypy takes one of the names to be `allow_pickle`.
+    np.savez(tmp_path / "x.npz", **parts, test_labels=LABELS, class_names=names)  # type: ignore[arg-type]
+    dataset = build_dataset(Config(dataset="npz", data_path=tmp_path / "x.npz"))
+    assert dataset.class_names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (2**30, "is no whole .npz file"),
+        (2**62, "holds more than fits into memory"),
+        (2**70, "is no whole .npz file"),
+    ],
+)
+def test_an_npz_file_that_announces_more_than_it_holds_is_refused(
+    count: int, words: str, tmp_path: Path
+) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count,)}
+    with ZipFile(tmp_path / "x.npz", "w") as file, file.open("train_images.npy", "w") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.write(bytes(100))
+    with pytest.raises(InputError, match=words):
+        build_dataset(Config(dataset="npz", data_path=tmp_path / "x.npz"))
+
+
+# Whatever else people have
+
+
+class Pairs(Dataset[Any]):
+    """As torchvision's data sets are."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, int]:
+        return torch.zeros(1, 8, 8), position % 2
+
+
+class Stream(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        yield torch.zeros(1, 8, 8), 0
+
+
+class Hostile:
+    """Raises whatever is asked of it."""
+
+    def __array__(self, *arguments: Any, **named: Any) -> Any:
+        raise ZeroDivisionError("no array")
+
+
+class Endless:
+    def __len__(self) -> int:
+        raise OverflowError("too many")
+
+    def __getitem__(self, position: int) -> int:
+        return position
+
+
+GOOD = np.zeros((4, 8, 8), np.uint8)
+SIZES = [(8, 8), (8, 9), (8, 8), (8, 8)]
+ODD: dict[str, Callable[[], Any]] = {
+    "a data set of torch": Pairs,
+    "a stream of torch": Stream,
+    "tensors as a data set": lambda: TensorDataset(torch.zeros(4, 1, 8, 8), torch.zeros(4)),
+    "a loader of torch": lambda: DataLoader(Pairs()),
+    "arrays of several sizes": lambda: [np.zeros(size) for size in SIZES],
+    "tensors of several sizes": lambda: [torch.zeros(size) for size in SIZES],
+    "pictures of several sizes": lambda: [Image.new("L", size) for size in SIZES],
+    "pictures": lambda: [Image.new("RGB", (8, 8))] * 4,
+    "tensors in a list": lambda: [torch.zeros(1, 8, 8)] * 4,
+    "gradients in a list": lambda: [torch.zeros(1, 8, 8, requires_grad=True)] * 4,
+    "an array of objects": lambda: np.array([*GOOD, None], dtype=object)[:4],
+    "bfloat16": lambda: torch.zeros(4, 1, 8, 8, dtype=torch.bfloat16),
+    "float8": lambda: torch.zeros(4, 1, 8, 8).to(torch.float8_e5m2),
+    "gradients": lambda: torch.zeros(4, 1, 8, 8, requires_grad=True),
+    "no content": lambda: torch.empty(4, 1, 8, 8, device="meta"),
+    "sparse": lambda: torch.zeros(4, 64).to_sparse(),
+    "compressed": lambda: torch.zeros(4, 64).to_sparse_csr(),
+    "quantised": lambda: torch.quantize_per_tensor(torch.zeros(4, 1, 8, 8), 0.1, 0, torch.quint8),
+    "nested": lambda: torch.nested.nested_tensor([torch.zeros(size) for size in SIZES]),
+    "negated": lambda: torch._neg_view(torch.zeros(4, 1, 8, 8)),
+    "complex": lambda: torch.zeros(4, 1, 8, 8, dtype=torch.complex64),
+    "backwards": lambda: GOOD[::-1, ::-1],
+    "not to be written": lambda: np.broadcast_to(np.uint8(0), (4, 8, 8)),
+    "times": lambda: np.zeros((4, 8, 8), "M8[s]"),
+    "differences of times": lambda: np.zeros((4, 8, 8), "m8[s]"),
+    "records": lambda: np.zeros(4, [("image", np.uint8), ("label", np.int64)]),
+    "masked": lambda: np.ma.masked_equal(np.arange(256).reshape(4, 8, 8), 3),
+    "not masked": lambda: np.ma.masked_equal(GOOD, 3),
+    "a matrix": lambda: np.matrix([[0, 1, 0, 1]]),
+    "text": lambda: ["a", "b", "a", "b"],
+    "one text": lambda: "a",
+    "bytes": lambda: b"abcd",
+    "bytes that change": lambda: bytearray(4),
+    "a view of memory": lambda: memoryview(GOOD),
+    "None": lambda: None,
+    "a list of None": lambda: [None] * 4,
+    "a generator": lambda: (image for image in GOOD),
+    "a map": lambda: map(float, GOOD.flat),
+    "a dict": lambda: dict(enumerate(GOOD)),
+    "a set": lambda: {0, 1},
+    "a number": lambda: 3,
+    "a number of torch": lambda: torch.tensor(3),
+    "nothing": lambda: [],
+    "nothing four times": lambda: [[], [], [], []],
+    "no rows": lambda: np.zeros((0, 8, 8), np.uint8),
+    "no columns": lambda: np.zeros((4, 8, 0), np.uint8),
+    "NaN": lambda: np.full((4, 8, 8), np.nan),
+    "numbers without end": lambda: np.full((4, 8, 8), -np.inf),
+    "great numbers": lambda: np.full((4, 8, 8), 2**64 - 1, np.uint64),
+    "greater numbers": lambda: [2**80, 0, 1, 1],
+    "the greatest floats": lambda: np.full((4, 8, 8), np.finfo(np.float64).max),
+    "ragged": lambda: [[0, 1], [0], [1, 1], [0, 0]],
+    "deep": lambda: [[[[[[0]]]]]] * 4,
+    "a class": lambda: DataSet,
+    "hostile": Hostile,
+    "hostile in a list": lambda: [Hostile()] * 4,
+    "endless": Endless,
+}
+
+
+@pytest.mark.parametrize("place", range(4), ids=["train", "its labels", "test", "their labels"])
+@pytest.mark.parametrize("kind", ODD)
+def test_whatever_is_given_for_an_array_is_accepted_or_refused_in_a_sentence(
+    kind: str, place: int
+) -> None:
+    given: list[Any] = [GOOD, LABELS, GOOD, LABELS]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch and NumPy, of what is odd indeed
+        given[place] = ODD[kind]()
+    try:
+        dataset = DataSet.of(*given)
+    except InputError as error:
+        assert str(error).startswith(("train_", "test_", "images to train with"))
+        assert "\n" not in str(error)
+    else:
+        assert dataset.train.images().shape == (4, *dataset.train.images().shape[1:])
+        assert dataset.train.labels.tolist() == dataset.test.labels.tolist() == LABELS
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("a data set of torch", "is a Pairs of torch; give the images and labels of a data set"),
+        ("a loader of torch", "is a DataLoader of torch; give the images and labels"),
+        ("arrays of several sizes", "its entries differ in shape, first (8, 8) and (8, 9)"),
+        ("tensors of several sizes", "its entries differ in shape, first (8, 8) and (8, 9)"),
+        ("pictures of several sizes", "its entries differ in shape, first (8, 8) and (9, 8)"),
+        ("masked", "has masked values"),
+        ("no content", "no data"),
+        ("a generator", "is a generator; give an array"),
+        ("None", "is a NoneType; give an array"),
+        ("a list of None", "holds objects (NoneType: None), not numbers"),
+    ],
+)
+def test_a_refusal_says_what_it_is_that_was_given(kind: str, words: str) -> None:
+    assert words in refusal(ODD[kind](), GOOD)
+
+
+def test_what_a_data_set_of_torch_is_told_to_become_is_accepted() -> None:
+    data = Pairs()
+    assert "images, labels = zip(*(data[i] for i in range(len(data))))" in refusal(data)
+    images, labels = zip(*(data[i] for i in range(len(data))), strict=True)
+    assert of(images, labels=labels).train.labels.tolist() == LABELS
+
+
+def test_nothing_but_a_data_set_is_run() -> None:
+    given: Any = Pairs()
+    for start in (build, run):
+        with pytest.raises(InputError, match="dataset is a Pairs; make a DataSet of arrays"):
+            start(Config(), dataset=given)  # type: ignore[operator]
