@@ -253,6 +253,7 @@ def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return each channel's mean and standard deviation, of pixels in [0, 1]: (N, C, H, W) uint8.
 
     Counted from the 256 values a pixel can have, so exact and without a float copy of the images.
+    A channel that never changes has the deviation 1: pixels are divided by it.
     """
     values = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []
@@ -260,5 +261,5 @@ def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
         share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
         mean = (share * values).sum()
         means.append(float(mean))
-        stds.append(float((share * (values - mean).square()).sum().sqrt()))
+        stds.append(float((share * (values - mean).square()).sum().sqrt()) or 1.0)
     return tuple(means), tuple(stds)

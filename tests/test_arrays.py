@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from cilkit import Config, DataSet, InputError, build, run
-from cilkit.arrays import OVERSHOOT, ROUNDING, as_bytes, scale_of
+from cilkit import Config, DataSet, InputError, build, learn, run
+from cilkit.arrays import OVERSHOOT, ROUNDING, as_bytes, scale_of, statistics
 from cilkit.datasets import build_dataset
+from cilkit.records import stage_records
 
 LABELS = [0, 1, 0, 1]
 
@@ -123,6 +124,24 @@ def test_a_refused_range_does_not_read_like_the_range_asked_for(beyond: float) -
 def test_fractions_among_bytes_are_named() -> None:
     images = np.array([0, 127.25, 255, 255]).reshape(4, 1, 1)
     assert "pixels from 0 to 255, 127.25 among them; they must be whole" in refusal(images)
+
+
+# A channel that never changes
+
+
+def test_a_channel_that_never_changes_can_be_divided_by_its_deviation() -> None:
+    images = torch.randint(256, (4, 3, 5, 5), dtype=torch.uint8)
+    images[:, 1] = 7
+    mean, deviation = statistics(images)
+    assert mean[1] == pytest.approx(7 / 255, abs=1e-12) and deviation[1] == 1
+
+
+@pytest.mark.parametrize("augment", ["none", "timm"])
+def test_images_without_blue_can_be_learnt(augment: str) -> None:
+    images = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8)
+    images[:, 2] = 0
+    config = Config(increment=1, epochs=1, batch_size=2, budget=2, augment=augment)
+    assert len(stage_records(list(learn(*build(config, of(images)))))) == 2
 
 
 # Labels
