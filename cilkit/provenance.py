@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cilkit.config import Config
-from cilkit.data import DataSet, Scenario
-from cilkit.distributed import world_size
+from cilkit.data import DataSet, Samples, Scenario
+from cilkit.distributed import from_main, world_size
+from cilkit.files import Files
+from cilkit.fingerprint import fingerprint
 from cilkit.records import RunRecord
 
 PACKAGES = (
@@ -44,13 +47,37 @@ def describe(config: Config, scenario: Scenario) -> RunRecord:
 
 
 def traits(dataset: DataSet) -> dict[str, Any]:
-    """Return how many images there are, and the statistics of those to learn from."""
+    """Return what tells a data set from another; call it in all processes.
+
+    Pixels in memory are all looked at. Of files only paths and lengths are, beside the statistics
+    of a sample: one that has changed and is as long as before is not noticed.
+    """
+    train, test = from_main(lambda: (checksum(dataset.train), checksum(dataset.test)))
     return {
         "training images": len(dataset.train),
         "test images": len(dataset.test),
         "mean": [round(value, 9) for value in dataset.mean],  # another CPU sums in another order
         "deviation": [round(value, 9) for value in dataset.std],
+        "checksum of training images": train,
+        "checksum of test images": test,
     }
+
+
+def checksum(samples: Samples) -> str:
+    """Return a short text for labels and pixels, or for the files' paths and numbers of bytes.
+
+    It is the same on every machine, wherever the files lie.
+    """
+    return fingerprint(content(samples) | {"labels": samples.labels})[:16]
+
+
+def content(samples: Samples) -> dict[str, Tensor]:
+    """Return the pixels, or the files' paths and numbers of bytes."""
+    if not isinstance(samples.store, Files):
+        return {"images": samples.images()}
+    files = samples.store.take(samples.rows)
+    lengths = [os.path.getsize(files.path(row)) for row in range(len(files))]
+    return {"paths": files.paths, "bytes": torch.tensor(lengths)}
 
 
 def versions() -> dict[str, str]:

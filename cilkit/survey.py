@@ -1,11 +1,9 @@
 """What a data set holds, before anything is trained on it: `cilkit data`. Chapter 8."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from cilkit.checks import check_torchvision, find_damage
 from cilkit.config import Config
@@ -14,8 +12,8 @@ from cilkit.datasets import build_dataset
 from cilkit.errors import InputError
 from cilkit.figures import contact_sheet
 from cilkit.files import Files
-from cilkit.fingerprint import fingerprint
 from cilkit.folder import check_writable
+from cilkit.provenance import checksum
 from cilkit.split import some
 from cilkit.trees import inner_folders, skipped
 
@@ -95,20 +93,6 @@ def folders(dataset: DataSet) -> list[Row]:
     found = {"folders in classes": inner, "skipped": skipped(dataset.train.store.config)}
     some_of = {name: f"{len(paths)}: {some([*map(repr, paths)])}" for name, paths in found.items()}
     return [(name, some_of[name]) for name, paths in found.items() if paths]
-
-
-def checksum(samples: Samples) -> str:
-    """Return a short text for labels and pixels, or for the files' paths and numbers of bytes."""
-    return fingerprint(content(samples) | {"labels": samples.labels})[:16]
-
-
-def content(samples: Samples) -> dict[str, Tensor]:
-    """Return the pixels, or the files' paths and numbers of bytes."""
-    if not isinstance(samples.store, Files):
-        return {"images": samples.images()}
-    files = samples.store.take(samples.rows)
-    lengths = [os.path.getsize(files.path(row)) for row in range(len(files))]
-    return {"paths": files.paths, "bytes": torch.tensor(lengths)}
 
 
 def table(rows: list[Row]) -> str:

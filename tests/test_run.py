@@ -4,8 +4,9 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from importlib.machinery import ModuleSpec
 from itertools import islice
 from pathlib import Path
@@ -13,15 +14,18 @@ from shutil import copytree
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from drawn import grow
+from numpy.typing import NDArray
 
 from cilkit import METHODS, Config, InputError, build, learn, read_records, run
 from cilkit.checkpoint import NEWEST, find, load, save
 from cilkit.data import DataSet
 from cilkit.datasets import build_dataset
 from cilkit.metrics import stage_accuracy
-from cilkit.provenance import command
+from cilkit.provenance import checksum, command, traits
 from cilkit.records import (
     EpochRecord,
     Record,
@@ -162,6 +166,94 @@ def test_a_run_is_not_resumed_with_other_data(
     other = change(build_dataset(QUICK))
     with pytest.raises(InputError, match=f"started with other data: {what}"):
         run(QUICK, tmp_path, resume=True, dataset=other)
+
+
+# Four images that a label or a pixel tells apart, and their like in files.
+IMAGES = np.random.default_rng(0).integers(0, 256, (8, 8, 8)).astype(np.uint8)
+SMALL = replace(QUICK, base=0, increment=2, budget=4, epochs=1, batch_size=4, augment="none")
+
+
+def small(
+    train: NDArray[np.uint8] = IMAGES,
+    labels: Sequence[int] = (0, 1, 2, 3, 0, 1, 2, 3),
+    test: NDArray[np.uint8] = IMAGES,
+    test_labels: Sequence[int] = (0, 1, 2, 3, 0, 1, 2, 3),
+) -> DataSet:
+    return DataSet.of(train, labels, test, test_labels)
+
+
+def exchanged(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Exchange two pixels of one image: mean and deviation stay as they are."""
+    other = images.copy()
+    other[5, 0, :2] = images[5, 0, 1::-1]
+    return other
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        ({"labels": (1, 0, 2, 3, 0, 1, 2, 3)}, "checksum of training images differ"),
+        ({"train": exchanged(IMAGES)}, "checksum of training images differ"),
+        ({"test_labels": (1, 0, 2, 3, 0, 1, 2, 3)}, "checksum of test images differ"),
+        ({"test": exchanged(IMAGES)}, "checksum of test images differ"),
+    ],
+)
+def test_a_label_or_a_pixel_that_has_changed_is_noticed_on_resume(
+    other: dict[str, Any], what: str, tmp_path: Path
+) -> None:
+    run(SMALL, tmp_path, dataset=small())
+    assert run(SMALL, tmp_path, resume=True, dataset=small()) == read_records(tmp_path)
+    with pytest.raises(InputError, match=f"started with other data: {what}; give the same data"):
+        run(SMALL, tmp_path, resume=True, dataset=small(**other))
+
+
+def test_a_folder_may_move_and_a_file_of_another_length_is_noticed(
+    tmp_path: Path,
+) -> None:
+    tree = grow(tmp_path / "tree", ("cat", "dog"), {"train": 3, "val": 2})
+    folder = replace(SMALL, dataset="folder", data_path=tree, image_size=16)
+    run(folder, tmp_path / "run")
+    moved = replace(folder, data_path=tree.rename(tmp_path / "elsewhere"))
+    run(moved, tmp_path / "run", resume=True)
+    with (moved.data_path / "val" / "cat" / "val0.jpg").open("ab") as file:
+        file.write(b"a byte that changes no pixel")
+    with pytest.raises(InputError, match="other data: checksum of test images differ"):
+        run(moved, tmp_path / "run", resume=True)
+
+
+def test_a_run_that_was_begun_before_there_were_checksums_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(dataset: DataSet) -> dict[str, Any]:
+        return {k: v for k, v in traits(dataset).items() if not k.startswith("checksum")}
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr("cilkit.provenance.traits", without)
+        records = run(SMALL, tmp_path, dataset=small())
+    assert run(SMALL, tmp_path, resume=True, dataset=small()) == records
+    with pytest.raises(InputError, match="other data: training images, mean, deviation differ"):
+        run(SMALL, tmp_path, resume=True, dataset=small(IMAGES[:7], (0, 1, 2, 3, 0, 1, 2)))
+
+
+def test_a_checksum_is_that_of_the_bytes_on_any_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named, so that a record of one machine can be read on another; 16 of its 64 letters."""
+    pixels, numbers = IMAGES.tobytes(), b"".join(n.to_bytes(8, "little") for n in (0, 1, 2, 3) * 2)
+    shapes = b"images torch.uint8 (8, 1, 8, 8)", b"labels torch.int64 (8,)"
+    expected = sha256(shapes[0] + pixels + shapes[1] + numbers).hexdigest()[:16]
+    dataset = small()
+    assert checksum(dataset.train) == expected == traits(dataset)["checksum of training images"]
+    monkeypatch.setattr("sys.byteorder", "big")
+    labels = torch.from_numpy(
+        dataset.train.labels.numpy().byteswap()
+    )  # as they lie in memory there
+    assert checksum(replace(dataset.train, labels=labels)) == expected
+
+
+def test_settings_of_numpy_are_the_same_settings_on_resume(
+    uninterrupted: tuple[Path, list[Record]],
+) -> None:
+    numbers: dict[str, Any] = {"seed": np.int64(0), "epochs": np.float32(2), "lr": np.float32(0.05)}
+    assert run(replace(QUICK, **numbers), uninterrupted[0], resume=True) == uninterrupted[1]
 
 
 @pytest.mark.parametrize(
