@@ -3,6 +3,7 @@
 Chapter 8.
 """
 
+import hashlib
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -100,31 +101,50 @@ def path_of(samples: Samples, position: int) -> str:
 
 def find_damage(samples: Samples, thorough: bool = False) -> dict[int, BadImage | Unreadable]:
     """Return what is wrong with which files, by position; nothing, where pixels are in memory."""
-    found: dict[int, BadImage | Unreadable] = {}
+    said = look_at(samples, decode if thorough else check_image)
+    return {position: answer for position, answer in said.items() if isinstance(answer, OSError)}
+
+
+Answer = BadImage | Unreadable | bytes | None
+
+
+def look_at(samples: Samples, look: Callable[[str], bytes | None]) -> dict[int, Answer]:
+    """Return what `look` says of each file, by position: an error, where it cannot be used."""
+    said: dict[int, Answer] = {}
     if isinstance(samples.store, Files):
         parts = torch.arange(len(samples)).split(AT_ONCE)
         workers = min(os.cpu_count() or 1, len(parts) // 8)  # a few images need none
-        loader = in_workers(Examiner(samples, thorough), workers, sampler=parts, batch_size=None)
+        loader = in_workers(Examiner(samples, look), workers, sampler=parts, batch_size=None)
         bar = tqdm(loader, "checking files", len(parts), delay=2, leave=False, disable=None)
-        for damage in bar:
-            found |= damage
-    return found
+        for answers in bar:
+            said |= answers
+    return said
+
+
+def decode(path: str) -> None:
+    """Look at all of an image; nothing is kept of it."""
+    open_image(path)
+
+
+def content(path: str) -> bytes:
+    """Decode an image; return a checksum of its size and pixels, the same for the same picture."""
+    image = open_image(path)
+    return hashlib.sha256(b"%d %d " % image.size + image.tobytes()).digest()
 
 
 @dataclass(frozen=True)
 class Examiner:
-    """Says what is wrong with the files at a list of positions."""
+    """Looks at the files at a list of positions."""
 
     samples: Samples
-    thorough: bool
+    look: Callable[[str], bytes | None]
 
-    def __getitem__(self, positions: Tensor) -> dict[int, BadImage | Unreadable]:
-        """Return an error, whose sentence names it, for each file that cannot be used."""
-        found: dict[int, BadImage | Unreadable] = {}
-        look: Callable[[str], object] = open_image if self.thorough else check_image
+    def __getitem__(self, positions: Tensor) -> dict[int, Answer]:
+        """Return what `look` says of each file: an error, whose sentence names it, if it is bad."""
+        said: dict[int, Answer] = {}
         for position in positions.tolist():
             try:
-                look(path_of(self.samples, position))
+                said[position] = self.look(path_of(self.samples, position))
             except (BadImage, Unreadable) as error:
-                found[position] = type(error)(str(error))  # without the frames it came through
-        return found
+                said[position] = type(error)(str(error))  # without the frames it came through
+        return said

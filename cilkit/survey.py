@@ -1,11 +1,13 @@
 """What a data set holds, before anything is trained on it: `cilkit data`. Chapter 8."""
 
+from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from cilkit.checks import check_torchvision, find_damage
+from cilkit.checks import Answer, check_torchvision, content, look_at
 from cilkit.config import Config
 from cilkit.data import DataSet, Samples
 from cilkit.datasets import build_dataset
@@ -34,15 +36,32 @@ def survey(config: Config, out: Path) -> list[Row]:
     """
     check_torchvision()
     dataset = build_dataset(config)
-    damage = [*find_damage(dataset.train, True).values(), *find_damage(dataset.test, True).values()]
-    if damage:
+    found = [contents(part) for part in (dataset.train, dataset.test)]
+    if damage := [answer for part in found for answer in part if isinstance(answer, OSError)]:
         count = len(dataset.train) + len(dataset.test)
         sentences = [f"{len(damage)} of {count} files cannot be used", *map(str, damage)]
         raise InputError("; ".join(sentences))
     check_writable(out)
     sheet = out / "contact-sheet.png"
     contact_sheet(dataset).savefig(sheet)
-    return [*facts(dataset), ("contact sheet", str(sheet))]
+    return [*facts(dataset), ("in both parts", repeated(*found)), ("contact sheet", str(sheet))]
+
+
+def contents(samples: Samples) -> list[Answer]:
+    """Return a short text for the pixels of each image, of a file as it is decoded, before a crop.
+
+    For a file that cannot be used it is an error.
+    """
+    if isinstance(samples.store, Files):
+        return list(look_at(samples, content).values())
+    return [sha256(image.numpy()).digest() for image in samples.images()]
+
+
+def repeated(train: Sequence[Answer], test: Sequence[Answer]) -> str:
+    """Say how many test images a network can have learnt by heart."""
+    known = set(train)
+    count = sum(image in known for image in test)
+    return f"{count:,} of {len(test):,} test images are also training images"
 
 
 def facts(dataset: DataSet) -> list[Row]:

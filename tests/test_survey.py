@@ -1,6 +1,7 @@
 """`cilkit data`: the table of what there is, the contact sheet, and what is refused."""
 
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
@@ -80,6 +81,36 @@ def test_a_checksum_changes_with_a_pixel_a_label_and_a_path(tree: Path) -> None:
     draw(tree / "train" / "dog" / "trainA.jpg", 0, 7, (90, 90))
     found.append(checksum(build_dataset(config).train))
     assert len(set(found)) == 6
+
+
+@pytest.mark.parametrize("planted", [0, 1, 3])
+def test_test_images_that_are_training_images_are_counted(
+    planted: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
+    train, test = pixels[:8], pixels[8:].copy()
+    test[:planted] = train[[5, 5, 2][:planted]]  # one may be there twice, under another label
+    parts = {"train_images": train, "train_labels": np.arange(8) % 2}
+    parts |= {"test_images": test, "test_labels": np.arange(4) % 2}
+    # mypy takes one of the names to be `allow_pickle`.
+    np.savez(tmp_path / "mine.npz", **parts)  # type: ignore[arg-type]
+    words = ["npz", "--data-path", str(tmp_path / "mine.npz"), "--out", str(tmp_path / "out")]
+    said = table_of(words, capsys)["in both parts"].strip()
+    assert said == f"{planted} of 4 test images are also training images"
+
+
+def test_a_picture_is_the_same_in_a_file_of_another_name_or_format(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, test = tree / "train" / "dog", tree / "val" / "猫"
+    copyfile(train / "train0.jpg", test / "a copy.jpg")
+    with Image.open(train / "train1.jpg") as image:
+        image.save(test / "as it is seen.png")
+        image.rotate(180).save(test / "turned.png")  # the same pixels in other places
+        image.resize((image.height, image.width)).save(test / "other sides.png")
+    words = ["folder", "--data-path", str(tree), "--image-size", "8", "--out", str(tmp_path / "o")]
+    said = table_of(words, capsys)["in both parts"].strip()
+    assert said == "2 of 8 test images are also training images"
 
 
 def test_the_statistics_of_a_folder_are_those_of_its_images(tree: Path) -> None:
