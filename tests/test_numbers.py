@@ -119,6 +119,30 @@ def test_the_stored_records_were_made_by_the_presets_command(name: str, command:
         assert not made.versions["commit"].endswith("+")
 
 
+ROWS = {
+    "AVX2": "AVX2 in place of AVX-512",
+    "SSE4.1": "SSE4.1",
+    "two threads": "two threads",
+    "two processes": "two processes",
+}
+
+
+@pytest.mark.parametrize("way", ROWS)
+def test_troubleshooting_states_how_far_another_machine_moves_the_numbers(way: str) -> None:
+    last = json.loads((RESULTS / "machines.json").read_text())["last"]
+    here, there = last["here"], last[way]
+    moved = {m: [b - a for a, b in zip(here[m], there[m], strict=True)] for m in here}
+    means = max(abs(mean(values)) for values in moved.values())
+    runs = max(abs(value) for values in moved.values() for value in values)
+    row = f"| {ROWS[way]} | up to {means:.1f} points | up to {runs:.1f} points |"
+    assert row in (ROOT / "book" / "troubleshooting.md").read_text(encoding="utf-8")
+
+
+def test_what_other_machines_were_compared_with_are_the_stored_results() -> None:
+    here = json.loads((RESULTS / "machines.json").read_text())["last"]["here"]
+    assert here == {method: summary_of("digits")[method]["last"] for method in here}
+
+
 def test_the_readme_states_the_size_of_the_core() -> None:
     lines = sum(code_lines(PACKAGE / name) for name in CORE)
     assert f"The method, the loop and the formulas are {lines} lines" in README
