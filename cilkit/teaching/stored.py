@@ -10,7 +10,7 @@ RESULTS = Path(__file__).parents[1] / "results"  # a link in the repository: Col
 
 
 def stored(name: str) -> Runs:
-    """Return the runs of a stored experiment by method: `stored("digits")["wa"]` has three runs.
+    """Return the runs of a stored experiment by method: `stored("digits")["wa"]` has ten runs.
 
     Raises `InputError` for an unknown name, with the names there are.
     """
