@@ -16,6 +16,8 @@ import pytest
 from claims import COUNTS, Counted, claims_of
 from packaging.requirements import Requirement
 
+from cilkit import PRESETS
+
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("0*.ipynb"))
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
@@ -186,6 +188,27 @@ def test_pictures_of_a_notebook_are_described(path: Path) -> None:
     for cell in cells(path, "code"):
         if any("image/png" in output.get("data", {}) for output in cell["outputs"]):
             assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 20
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+def test_a_run_of_the_digits_names_the_seed_of_all_pages_or_none(path: Path) -> None:
+    code = "\n".join(source(cell) for cell in cells(path, "code"))
+    assert set(re.findall(r'PRESETS\["digits"\].*\bseed=(\d+)', code)) <= {"30"}
+
+
+def test_chapter_5_says_how_strong_the_weight_decay_is_before_the_first_run() -> None:
+    assert PRESETS["digits"].weight_decay == pytest.approx(20 * 5e-4)
+    see_it = prose(ROOT / "book" / "05_alignment.ipynb").split("## The idea")[0]
+    assert "twenty times the usual" in see_it
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_adds_the_distillation_as_chapter_6_says(name: str) -> None:
+    preset = PRESETS[name]
+    assert preset.kd_mix == "additive"
+    if "tuned" not in name:
+        factor = preset.temperature**2 if preset.kd_t_squared else 1
+        assert preset.kd_weight == 2 / factor
 
 
 @pytest.fixture(scope="module")
