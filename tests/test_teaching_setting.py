@@ -38,9 +38,43 @@ def test_the_text_names_the_classes(scenario):
     assert says == f"train on {c}, {d}; be tested on {a}, {b}, {c}, {d}"
 
 
-def test_a_bar_is_as_high_as_the_share_of_right_answers():
-    figure = questions_by_stage([[100, 0], [50, 25]], ["a", "b"])
-    foot, half = re.findall(r"M[\d.]+ ([\d.]+)V([\d.]+)", figure.frames[1].marks)[0]
-    _, full = re.findall(r"M[\d.]+ ([\d.]+)V([\d.]+)", figure.frames[0].marks)[0]
-    assert float(foot) - float(half) == pytest.approx((float(foot) - float(full)) / 2)
-    assert figure.frames[1].says == "a 50.0 %, b 25.0 %"
+@pytest.fixture(scope="module")
+def questions():
+    """Two questions after two stages; nothing is old in the first."""
+    answers = [[[torch.nan, 100], [torch.nan, 100]], [[50, 25], [0, 75]]]
+    return questions_by_stage(answers, [[50, 50], [25, 50]], ["a", "b"])
+
+
+def heights(frame, name):
+    """Return how high the bars of a class are, in pixels."""
+    [path] = re.findall(rf'<path class="{name}" d="([^"]+)"', frame.marks)
+    return [float(foot) - float(top) for foot, top in re.findall(r"M\S+ (\S+?)V(\S+?)H", path)]
+
+
+def test_a_bar_is_as_high_as_the_share_of_right_answers(questions):
+    first, second = questions.frames
+    [full, _] = heights(first, "new")
+    assert heights(second, "new") == pytest.approx([full / 4, 3 * full / 4], abs=0.1)
+    assert heights(second, "old") == pytest.approx([full / 2, 0], abs=0.1)
+
+
+def test_where_nothing_is_old_there_is_no_bar_and_no_number_for_it(questions):
+    first, _ = questions.frames
+    assert heights(first, "old") == [0, 0]
+    assert first.says == "a new 100.0 %, chance 50.0 %; b new 100.0 %, chance 50.0 %"
+
+
+def test_a_line_across_both_bars_of_a_question_marks_chance(questions):
+    first, second = questions.frames
+    [full, _] = heights(first, "new")
+    lines = re.findall(r'points="(\S+),(\S+) (\S+),(\S+)"', second.marks)
+    foot = float(re.findall(r"M\S+ (\S+?)V", second.marks)[0])
+    assert [foot - float(y) for _, y, _, _ in lines] == pytest.approx([full / 4, full / 2], abs=0.1)
+    bars = [float(x) for x in re.findall(r"[MH]([\d.]+)", second.marks)]
+    left, right = (float(lines[0][i]) for i in (0, 2))
+    assert left < min(bars) and right > sorted(bars)[3]  # old and new of the first question
+
+
+def test_a_stage_says_old_new_and_chance_of_each_question(questions):
+    says = questions.frames[1].says
+    assert says == "a old 50.0 %, new 25.0 %, chance 25.0 %; b old 0.0 %, new 75.0 %, chance 50.0 %"

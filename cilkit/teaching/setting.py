@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from cilkit.data import Samples, Scenario, Stage
@@ -62,25 +63,47 @@ def listed(names: Sequence[str], classes: range) -> str:
 
 
 def questions_by_stage(
-    answers: Sequence[Sequence[float]], names: Sequence[str], title: str = ""
+    answers: Sequence[Sequence[Sequence[float]]],
+    chances: Sequence[Sequence[float]],
+    names: Sequence[str],
+    title: str = "",
 ) -> Moving:
-    """Show percentages for several questions: `answers` has a row for each stage."""
-    plot = Plot((-0.6, len(names) - 0.4), (0, 100), "", "right answers (%)", height=260)
+    """Show right answers to several questions, on old classes and on new ones, against chance.
+
+    `answers` holds, for each stage and question, the percentage on old classes (NaN where there
+    are none) and on new ones; `chances`, for each stage and question, what guessing would give.
+    """
+    plot = Plot((-0.7, 3 * len(names) - 1.3), (0, 100), "", "right answers (%)", height=260)
     frames = [
-        Frame(
-            f"after stage {number}",
-            ", ".join(f"{name} {value:.1f} %" for name, value in zip(names, row, strict=True)),
-            plot.bars(row, ["faint"] * len(names), 0.5),
-        )
-        for number, row in enumerate(answers, 1)
+        questions_frame(plot, f"after stage {number}", row, chance, names)
+        for number, (row, chance) in enumerate(zip(answers, chances, strict=True), 1)
     ]
     return Moving(
         title or "One network, one set of test images, several questions",
-        "A bar for each question: the share of right answers after a stage. The slider moves "
-        "through the stages.",
+        "Two bars for each question: the share of right answers on old classes in blue, on new "
+        "ones in orange, after a stage. A line across them marks what guessing would give. The "
+        "slider moves through the stages.",
         "stage",
         frames,
-        plot.axes({float(i): name for i, name in enumerate(names)}),
+        plot.axes({3 * i + 0.5: name for i, name in enumerate(names)}),
         height=260,
         start=len(frames) - 1,
     )
+
+
+def questions_frame(
+    plot: Plot,
+    at: str,
+    answers: Sequence[Sequence[float]],
+    chances: Sequence[float],
+    names: Sequence[str],
+) -> Frame:
+    """Draw the bars of each question at 3i and 3i + 1, and chance across both."""
+    bars = [value for pair in answers for value in (*pair, 0)]
+    marks, says = plot.bars(np.nan_to_num(bars), ["old", "new", ""] * len(names)), []
+    marks += plot.words(1.55, chances[0] - 1.5, "chance")  # said once, for all lines
+    for i, (name, (old, new), chance) in enumerate(zip(names, answers, chances, strict=True)):
+        marks += plot.line([3 * i - 0.5, 3 * i + 1.5], [chance, chance])
+        parts = f"new {new:.1f} %" if np.isnan(old) else f"old {old:.1f} %, new {new:.1f} %"
+        says.append(f"{name} {parts}, chance {chance:.1f} %")
+    return Frame(at, "; ".join(says), marks)
