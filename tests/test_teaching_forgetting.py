@@ -1,9 +1,12 @@
 """The figures of forgetting show the numbers of their matrices."""
 
 import re
+from dataclasses import replace
+from itertools import islice
 
 import pytest
 
+from cilkit import PRESETS, StageRecord, build, learn
 from cilkit.metrics import accuracy_matrix
 from cilkit.records import read_records
 from cilkit.teaching.forgetting import bars_by_step, old_against_new, taken_for
@@ -58,3 +61,24 @@ def test_a_learning_rate_ten_times_as_high_is_one_step_to_the_right():
     across = [float(re.findall(r'cx="([\d.]+)"', f.marks)[0]) for f in figure.frames]
     assert across[2] - across[1] == pytest.approx(across[1] - across[0], abs=0.2)
     assert figure.frames[1].says == "old 50.0 %, new 75.0 %, all 62.5 %"
+
+
+@pytest.fixture(scope="module")
+def prototypes():
+    """The first two digits' prototypes, before and after a stage of fine-tuning without decay."""
+    config = replace(PRESETS["digits"], method="finetune", epochs=2, weight_decay=0.0)
+    learner, scenario = build(config)
+    ends = (record for record in learn(learner, scenario) if isinstance(record, StageRecord))
+    return [learner.model.classifier.weight[:2].detach().clone() for _ in islice(ends, 2)]
+
+
+def test_as_chapter_2_says_each_number_of_an_old_prototype_falls_or_stays(prototypes):
+    before, after = prototypes
+    assert (after <= before).all()
+    assert (after < before - 0.01).any()
+
+
+def test_as_chapter_2_says_an_old_prototype_pushed_below_zero_gets_longer(prototypes):
+    before, after = prototypes
+    assert (after < 0).sum() > (before < 0).sum()
+    assert (after.norm(dim=1) > 1.1 * before.norm(dim=1)).all()
