@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.harness import Row, print_table, provenance
+from cilkit.config import as_path
 
 NAMES = ("pipeline", "herding", "step", "overheads", "growth", "laboratory", "tutorial")
 DRAWS = ("growth",)  # these leave a figure in the folder too
@@ -22,7 +23,7 @@ def main() -> None:
     """Run what is asked for, or all; one thread, unless a benchmark is about threads."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(NAMES)}; default: all")
-    parser.add_argument("--out", type=Path, help="a folder for the rows as benchmarks.json")
+    parser.add_argument("--out", type=as_path, help="a folder for the rows as benchmarks.json")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")

@@ -15,6 +15,7 @@ from typing import Any
 
 from cilkit import PRESETS, Config, run
 from cilkit.compare import KeepFirstStage, find_first_stage
+from cilkit.config import as_path
 from cilkit.distributed import ASKED, Stopped
 from cilkit.errors import lookup
 from cilkit.experiment import Observer
@@ -97,8 +98,8 @@ def main() -> None:
     """Run the changes that are named, or all; print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recipe", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(CHANGES)}; default: all")
-    parser.add_argument("--data-path", type=Path, default=BASE.data_path)
-    parser.add_argument("--out", type=Path, default=Path("runs/recipe"))
+    parser.add_argument("--data-path", type=as_path, default=BASE.data_path)
+    parser.add_argument("--out", type=as_path, default=Path("runs/recipe"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--stages", type=int, default=0, help="stop after so many; 0: go through")
     parser.add_argument("--threads", type=int, default=1)

@@ -1,6 +1,7 @@
 """Every choice of one experiment, in one frozen place; each comment is also the option's help."""
 
 import dataclasses
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +188,11 @@ class Config:
         return [(k, there[k], v) for k, v in self.science().items() if there[k] != v]
 
 
+def as_path(path: Path | str) -> Path:
+    """Return a path: a notebook may give a text, and no shell has looked at its `~`."""
+    return Path(os.path.expanduser(path))
+
+
 MOST = 1_000_000  # numbers in a list: a longer range is refused, not counted out
 KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "True or False"),
@@ -213,8 +219,8 @@ def fits(value: Any, kind: Any) -> bool:
 def fitting(value: Any, kind: Any) -> Any:
     """Return a setting's value as one of its kind, if it means one: NumPy's 3 or 3.0 for 3."""
     value = plain(value)
-    if isinstance(value, str) and Path in (kind, *get_args(kind)):  # a notebook may give a text
-        return Path(value)
+    if isinstance(value, str | Path) and Path in (kind, *get_args(kind)):
+        return as_path(value)
     return value if fits(value, kind) else whole(value)
 
 
