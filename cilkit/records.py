@@ -6,13 +6,19 @@ have equal records; what depends on the hour or the machine is left out of the c
 """
 
 import json
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any, ClassVar
 
+from cilkit.config import as_path
 from cilkit.errors import InputError
+
+RECORDS = "records.jsonl"
 
 
 class Written:
@@ -23,7 +29,36 @@ class Written:
     @cached_property
     def line(self) -> str:
         """The line, without its end."""
-        return json.dumps({"kind": self.kind} | vars(self), default=vars, ensure_ascii=False)
+        return dumps({"kind": self.kind} | vars(self))
+
+
+def dumps(value: Any, **options: Any) -> str:
+    """Return JSON, which knows no NaN and no infinity: for a number that does not exist, null."""
+    options |= {"default": vars, "ensure_ascii": False, "allow_nan": False}
+    try:
+        return json.dumps(value, **options)
+    except ValueError:
+        return json.dumps(without_nan(value), **options)
+
+
+def without_nan(value: Any) -> Any:
+    """Return a value of JSON's with None for each number that does not exist."""
+    if isinstance(value, Examination):
+        value = vars(value)
+    if isinstance(value, dict):
+        return {name: without_nan(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(part) for part in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def with_nan(value: Any) -> Any:
+    """Return what JSON holds of numbers with NaN for null."""
+    if isinstance(value, dict):
+        return {name: with_nan(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [with_nan(part) for part in value]
+    return nan if value is None else value
 
 
 @dataclass(frozen=True)
@@ -116,13 +151,20 @@ def to_json(record: Record) -> str:
 def from_json(line: str) -> Record:
     """Return the record that `to_json` wrote."""
     values = json.loads(line)
-    return KINDS[values.pop("kind")](**values)
+    kind = KINDS[values.pop("kind")]
+    if kind is not RunRecord and "null" in line:
+        values = with_nan(values)
+    return kind(**values)
 
 
 def read_records(path: Path) -> list[Record]:
-    """Return the records of a run: of the folder that holds `records.jsonl`, or of such a file."""
-    path = Path(path)  # a notebook may give a text
-    file = path / "records.jsonl" if path.is_dir() else path
+    """Return the records of a run: of the folder that holds `records.jsonl`, or of such a file.
+
+    A last line that was cut short, as by a power cut, is left out with a warning. Raises
+    `InputError` for what cannot be the records of one run.
+    """
+    path = as_path(path)
+    file = path / RECORDS if path.is_dir() else path
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -130,12 +172,54 @@ def read_records(path: Path) -> list[Record]:
             f"no records in {str(path)!r}: {error.strerror}; give a run's folder"
         ) from error
     try:
-        records = [from_json(line) for line in content.decode("utf-8").splitlines()]
+        records = [from_json(line.decode("utf-8")) for line in whole_lines(content, file)]
+        check_order(records, file)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{str(file)!r} does not hold records of cilkit: {error}") from error
-    if not any(isinstance(record, RunRecord) for record in records):
-        raise InputError(f"{str(file)!r} does not begin as the records of a run do")
     return records
+
+
+def whole_lines(content: bytes, file: Path) -> list[bytes]:
+    """Return the lines of a file; the last one only if it is whole."""
+    *lines, last = content.split(b"\n")
+    if last:
+        try:
+            json.loads(last)
+            lines.append(last)
+        except ValueError:
+            warnings.warn(f"the last line of {str(file)!r} is cut short and left out", stacklevel=3)
+    return lines
+
+
+def check_order(records: Sequence[Record], file: Path) -> None:
+    """Refuse records that do not begin with a run's settings and go on through its stages."""
+    if not records or not isinstance(records[0], RunRecord):
+        raise InputError(f"{str(file)!r} does not begin as the records of a run do")
+    places = [place_of(record) for record in records if not isinstance(record, ResumeRecord)]
+    for before, place in pairwise(places):
+        if place <= before:
+            raise InputError(
+                f"{str(file)!r} does not hold the records of one run: {in_words(place)} comes "
+                f"after {in_words(before)}"
+            )
+
+
+def place_of(record: Record) -> tuple[float, float]:
+    """Return the stage and the epoch of a record: no two of a run have the same."""
+    match record:
+        case EpochRecord():
+            return record.stage, record.epoch
+        case StageRecord():
+            return record.stage, inf
+    return -1, 0  # the settings, before everything
+
+
+def in_words(place: tuple[float, float]) -> str:
+    """Name a record by its place, counting stages from 1."""
+    stage, epoch = place
+    if stage < 0:
+        return "its beginning"
+    return f"the end of stage {stage + 1}" if epoch == inf else f"stage {stage + 1}, epoch {epoch}"
 
 
 def run_record(records: Iterable[Record]) -> RunRecord:

@@ -5,6 +5,7 @@ import io
 import json
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, replace
+from math import inf, isnan, nan
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,14 @@ import pytest
 from cilkit import Config, run
 from cilkit.metrics import old_and_new_accuracy, stage_accuracy
 from cilkit.observers import Console, Csv, TensorBoard
-from cilkit.records import Record, epoch_records, from_json, stage_records, to_json
+from cilkit.records import (
+    Record,
+    StageRecord,
+    epoch_records,
+    from_json,
+    stage_records,
+    to_json,
+)
 
 QUICK = Config(base=5, increment=5, budget=40, epochs=2, batch_size=64, lr=0.05, threads=1)
 
@@ -34,6 +42,20 @@ def test_a_record_comes_back_from_its_line_of_json(records: list[Record]) -> Non
 def test_a_line_holds_a_record_as_dataclasses_understand_it(records: list[Record]) -> None:
     for record in records:
         assert json.loads(to_json(record)) == {"kind": record.kind} | asdict(record)
+
+
+def test_a_number_that_does_not_exist_is_null_in_json_and_comes_back(
+    records: list[Record],
+) -> None:
+    """JSON knows no NaN: another program could read nothing of the whole line."""
+    last = stage_records(records)[-1]
+    after = replace(last.after, calibration_error=nan)
+    line = to_json(replace(last, after=after, facts={"gamma": inf}))
+    assert json.loads(line)["after"]["calibration_error"] is None
+    assert "NaN" not in line and "Infinity" not in line
+    found = from_json(line)
+    assert isinstance(found, StageRecord)
+    assert isnan(found.after.calibration_error) and isnan(found.facts["gamma"])
 
 
 def test_a_changed_copy_of_a_written_record_has_a_line_of_its_own(records: list[Record]) -> None:

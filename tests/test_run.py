@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from hashlib import sha256
 from importlib.machinery import ModuleSpec
@@ -24,6 +25,7 @@ from cilkit import METHODS, Config, InputError, build, learn, read_records, run
 from cilkit.checkpoint import NEWEST, find, load, save
 from cilkit.data import DataSet
 from cilkit.datasets import build_dataset
+from cilkit.folder import rewrite
 from cilkit.metrics import stage_accuracy
 from cilkit.provenance import checksum, command, traits
 from cilkit.records import (
@@ -299,6 +301,79 @@ def test_a_file_that_holds_no_records_is_refused(content: bytes, tmp_path: Path)
     (tmp_path / "records.jsonl").write_bytes(content)
     with pytest.raises(InputError, match=r"records\.jsonl' does not"):
         read_records(tmp_path)
+
+
+Lines = list[str]
+
+
+def again(lines: Lines) -> Lines:
+    return [*lines[:3], lines[2], *lines[3:]]
+
+
+def backwards(lines: Lines) -> Lines:
+    return [lines[0], lines[2], lines[1], *lines[3:]]
+
+
+def stage_again(lines: Lines) -> Lines:
+    return [*lines[:4], lines[3], *lines[4:]]
+
+
+def two_runs(lines: Lines) -> Lines:
+    return [*lines, *lines]
+
+
+def later_beginning(lines: Lines) -> Lines:
+    return [lines[1], lines[0], *lines[2:]]
+
+
+@pytest.mark.parametrize(
+    ("disorder", "sentence"),
+    [
+        (again, "stage 1, epoch 2 comes after stage 1, epoch 2"),
+        (backwards, "stage 1, epoch 1 comes after stage 1, epoch 2"),
+        (stage_again, "the end of stage 1 comes after the end of stage 1"),
+        (two_runs, "its beginning comes after the end of stage 3"),
+        (later_beginning, "does not begin as the records of a run do"),
+    ],
+)
+def test_records_that_two_processes_have_written_are_refused(
+    disorder: Callable[[Lines], Lines],
+    sentence: str,
+    uninterrupted: tuple[Path, list[Record]],
+    tmp_path: Path,
+) -> None:
+    lines = (uninterrupted[0] / "records.jsonl").read_text().splitlines()
+    (tmp_path / "records.jsonl").write_text("\n".join(disorder(lines)) + "\n")
+    with pytest.raises(InputError, match=sentence):
+        read_records(tmp_path)
+
+
+@pytest.mark.parametrize("end", [b"", b'{"kind"', '{"kind": "é'.encode()[:-1], bytes(9)])
+def test_a_last_line_that_a_power_cut_has_cut_short_is_left_out_with_a_warning(
+    end: bytes, uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+) -> None:
+    content = (uninterrupted[0] / "records.jsonl").read_bytes()
+    (tmp_path / "records.jsonl").write_bytes(content + end)
+    with pytest.warns(UserWarning, match="cut short") if end else nullcontext():
+        assert read_records(tmp_path) == uninterrupted[1]
+
+
+def test_a_last_line_that_lacks_nothing_but_its_end_counts(
+    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+) -> None:
+    content = (uninterrupted[0] / "records.jsonl").read_bytes()
+    (tmp_path / "records.jsonl").write_bytes(content.removesuffix(b"\n"))
+    assert read_records(tmp_path) == uninterrupted[1]
+
+
+def test_a_name_may_hold_what_some_take_for_the_end_of_a_line(
+    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+) -> None:
+    first, *others = uninterrupted[1]
+    assert isinstance(first, RunRecord)
+    odd = replace(first, class_names=["a\u2028b", "c\x85d\ne"])
+    rewrite(tmp_path, [odd, *others])
+    assert read_records(tmp_path) == [odd, *others]
 
 
 def test_a_path_may_be_a_text(uninterrupted: tuple[Path, list[Record]], tmp_path: Path) -> None:
