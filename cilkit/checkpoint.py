@@ -22,6 +22,7 @@ from cilkit.fingerprint import fingerprint
 from cilkit.records import Record, RunRecord, from_json, to_json
 
 NEWEST, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
+UNFINISHED = "checkpoint.unfinished"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     lines = [to_json(record) for record in checkpoint.records]
     text = json.dumps({"numbers": checkpoint.numbers, "records": lines, "shapes": shapes(tensors)})
     content = serialise(tensors, {"cilkit": text, "sha256": fingerprint(tensors, text)})
-    unfinished = folder / "checkpoint.unfinished"
+    unfinished = folder / UNFINISHED
     write(unfinished, content)
     if (folder / NEWEST).exists():
         (folder / NEWEST).replace(folder / PREVIOUS)

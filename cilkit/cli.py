@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
-from cilkit.config import Config
+from cilkit.config import Config, as_path
 from cilkit.distributed import (
     ProcessesDiffer,
     Stopped,
@@ -32,6 +32,7 @@ from cilkit.errors import InputError, lookup
 from cilkit.experiment import Observer
 from cilkit.images import BadImage
 from cilkit.observers import Console, Csv, TensorBoard
+from cilkit.outputs import EVENTS, TABLES, figure_names
 from cilkit.presets import PRESETS
 from cilkit.workers import lost_worker
 
@@ -62,14 +63,20 @@ class Run:
         from cilkit.experiment import run
         from cilkit.folder import check_out
 
-        from_main(lambda: check_out(self.out, self.resume or is_restarted()))
+        out, resume = as_path(self.out), self.resume or is_restarted()
+        from_main(lambda: check_out(out, resume, self.beside()))
         observers: list[Observer] = [Console()]
+        observers += [TensorBoard(out)] if self.tensorboard else []
         if is_main():
-            observers += [Csv(self.out)] if self.csv else []
-            observers += [TensorBoard(self.out)] if self.tensorboard else []
+            observers += [Csv(out, resume)] if self.csv else []
         with stoppable():
-            run(self.config, self.out, observers, resume=self.resume)
-        draw([self.out], self.out)
+            run(self.config, out, observers, resume=resume)
+        draw([out], out)
+
+    def beside(self) -> list[str]:
+        """Return the names of what is written beside the run itself."""
+        tables, events = TABLES if self.csv else (), [EVENTS] if self.tensorboard else ()
+        return [*tables, *events, *figure_names()]
 
 
 @dataclass
@@ -86,17 +93,18 @@ class Compare:
     def __call__(self) -> None:
         """Compare, print the table, and draw."""
         from cilkit.compare import compare, table
+        from cilkit.folder import check_comparison
 
         start = PRESETS[self.preset]
         if (self.config.method, self.config.seed) != (start.method, start.seed):
             raise InputError("compare takes --methods and --seeds, not --method and --seed")
+        out, resume = as_path(self.out), self.resume or is_restarted()
+        from_main(lambda: check_comparison(out, resume, figure_names(self.methods)))
         with stoppable():
-            runs = compare(
-                self.config, self.methods, self.seeds, self.out, [Console()], resume=self.resume
-            )
+            runs = compare(self.config, self.methods, self.seeds, out, [Console()], resume=resume)
         if is_main():
             print(table(runs))
-        draw([self.out], self.out)
+        draw([out], out)
 
 
 @dataclass

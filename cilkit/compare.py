@@ -10,16 +10,16 @@ from statistics import mean, stdev
 
 from cilkit import checkpoint
 from cilkit.checkpoint import Checkpoint
-from cilkit.config import Config, plain
+from cilkit.config import Config, as_path, plain
 from cilkit.distributed import from_main, is_main, is_restarted
 from cilkit.errors import InputError, lookup
 from cilkit.experiment import Observer, run
-from cilkit.folder import check_writable, find_run
+from cilkit.folder import check_comparison, find_run
 from cilkit.methods import METHODS
 from cilkit.metrics import summary
-from cilkit.records import EpochRecord, Record, RunRecord
+from cilkit.outputs import SUMMARY, SUMMARY_UNFINISHED
+from cilkit.records import EpochRecord, Record, RunRecord, dumps
 
-SUMMARY = "summary.json"
 # Runs by method, one for each seed.
 Runs = dict[str, list[list[Record]]]
 
@@ -37,10 +37,10 @@ def compare(
 
     With `resume`, finished runs are kept and unfinished ones go on.
     """
-    out = Path(out)  # a notebook may give a text
-    methods, seeds = plain(methods), plain(seeds)  # or arrays of them
-    from_main(lambda: check(config, methods, seeds, out, resume or is_restarted()))
+    out, methods, seeds = as_path(out), plain(methods), plain(seeds)  # there may be arrays of them
+    check_choice(config, methods, seeds)
     runs: Runs = {method: [] for method in methods}
+    from_main(lambda: check_folders(config, methods, seeds, out, resume or is_restarted()))
     for seed in seeds:
         first = out / f"first-stage-seed{seed}"
         for method in methods:
@@ -49,16 +49,19 @@ def compare(
             shares = METHODS[method].shares_first_stage
             start = from_main(partial(find_first_stage, first, mine)) if shares else None
             keep = [KeepFirstStage(folder, first)] if shares and start is None else []
-            runs[method].append(run(mine, folder, [*observers, *keep], resume=resume, start=start))
+            watch: list[Observer] = [*observers, *keep]
+            runs[method].append(run(mine, folder, watch, resume=resume, start=start))
     if is_main():
-        write_summary(out / SUMMARY, summarise(runs))
+        write_summary(out, summarise(runs))
     return runs
 
 
-def write_summary(file: Path, summary: dict[str, dict[str, list[float]]]) -> None:
+def write_summary(out: Path, summary: dict[str, dict[str, list[float]]]) -> None:
     """Write what the methods reached, beside those that an earlier call has compared."""
-    earlier = json.loads(file.read_text()) if file.exists() else {}
-    file.write_text(json.dumps(earlier | summary, indent=2) + "\n")
+    file, unfinished = out / SUMMARY, out / SUMMARY_UNFINISHED
+    earlier = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    unfinished.write_text(dumps(earlier | summary, indent=2) + "\n", "utf-8")
+    unfinished.replace(file)
 
 
 def find_first_stage(folder: Path, config: Config) -> Checkpoint | None:
@@ -84,27 +87,31 @@ class KeepFirstStage:
                 self.keep(record)
 
     def keep(self, record: Record) -> None:
-        """Copy the newest checkpoint, if this record is its last."""
-        found = checkpoint.find(self.run)
-        if found is not None and found.records[-1] == record:
+        """Copy the newest checkpoint, if this record is its last, and no other has been kept."""
+        found, kept = checkpoint.find(self.run), checkpoint.find(self.first)
+        if found is not None and found.records[-1] == record and kept is None:
             self.first.mkdir(exist_ok=True)
             checkpoint.save(self.first, found)
 
 
-def check(
-    config: Config, methods: Sequence[str], seeds: Sequence[int], out: Path, resume: bool
-) -> None:
-    """Refuse what cannot be compared, before any work starts."""
+def check_choice(config: Config, methods: Sequence[str], seeds: Sequence[int]) -> None:
+    """Refuse what cannot be compared."""
     for method in methods:
         lookup("method", method, METHODS)
     for kind, values in (("method", methods), ("seed", seeds)):
         if not values or len(set(values)) < len(values):
             raise InputError(f"give at least one {kind}, each only once; given: {list(values)}")
-    check_writable(out)
-    if not resume and (any(out.glob("*/records.jsonl")) or (out / SUMMARY).exists()):
-        raise InputError(
-            f"{str(out)!r} holds runs already; name another folder, or go on with --resume"
-        )
+    for method, seed in product(methods, seeds):
+        replace(config, method=method, seed=seed)
+
+
+def check_folders(
+    config: Config, methods: Sequence[str], seeds: Sequence[int], out: Path, resume: bool
+) -> None:
+    """Refuse folders that cannot be used, the last one's too, before any work starts."""
+    check_comparison(out, resume)
+    for seed in seeds:
+        checkpoint.find(out / f"first-stage-seed{seed}")  # it may be damaged
     for method, seed in product(methods, seeds):
         mine, folder = replace(config, method=method, seed=seed), out / f"{method}-seed{seed}"
         if folder.exists():

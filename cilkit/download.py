@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 from tqdm import tqdm
 
 from cilkit.errors import InputError
-from cilkit.folder import check_writable
+from cilkit.outputs import check_writable
 
 TIMEOUT = 60.0  # seconds without a byte
 WAITS = (1.0, 5.0, 30.0)  # seconds before it is tried again, while nothing comes

@@ -11,7 +11,7 @@ from cilkit import checkpoint
 from cilkit.backbones import build_backbone, feature_size
 from cilkit.checkpoint import Checkpoint
 from cilkit.checks import check_torchvision, without_damage
-from cilkit.config import Config
+from cilkit.config import Config, as_path
 from cilkit.data import DataSet, Scenario, build_scenario
 from cilkit.datasets import DATASETS, build_dataset
 from cilkit.distributed import (
@@ -115,10 +115,11 @@ def run(
     """Do the whole experiment, keep it in the folder `out`, and show observers each record.
 
     With `resume`, go on with the run in `out`: observers see its earlier records again, so none of
-    them knows of the interruption. `start` is a checkpoint to begin with in place of nothing,
-    `dataset` one to use in place of what `config` names.
+    them knows of the interruption. `start` is a
+    checkpoint to begin with in place of nothing, `dataset` one to use in place of what `config`
+    names.
     """
-    config, out = naming(dataset, config), out and Path(out)  # a notebook may give a text
+    config, out = naming(dataset, config), out and as_path(out)
     found = from_main(lambda: find_run(out, config, resume))
     learner, scenario = build(config, dataset)
     described = describe(config, scenario)

@@ -1,12 +1,15 @@
 """Those who watch a run: each is called with one record after the other, and changes nothing."""
 
 import csv
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cilkit.config import as_path
 from cilkit.errors import InputError
 from cilkit.metrics import new_class_share, old_and_new_accuracy, stage_accuracy
+from cilkit.outputs import EVENTS, TABLES, check_free, check_ours
 from cilkit.records import EpochRecord, Record, RunRecord, StageRecord
 
 
@@ -62,9 +65,14 @@ def describe(record: StageRecord) -> str:
 class Csv:
     """Two tables beside the records: `epochs.csv` and `stages.csv`, a row each."""
 
-    def __init__(self, folder: Path) -> None:
-        """Start new tables in `folder`; a resumed run shows its earlier records again."""
-        self.folder = folder
+    def __init__(self, folder: Path, resume: bool = False) -> None:
+        """Start new tables in `folder`; a resumed run shows its earlier records again.
+
+        Raises `InputError` where tables are already, unless they are to be begun again with
+        `resume`, and cilkit's.
+        """
+        self.folder = as_path(folder)
+        (check_ours if resume else check_free)(self.folder, TABLES)
         self.started: set[str] = set()
 
     def __call__(self, record: Record) -> None:
@@ -74,27 +82,11 @@ class Csv:
             with (self.folder / name).open(
                 "a" if name in self.started else "w", newline=""
             ) as file:
-                writer = csv.DictWriter(file, COLUMNS[record.kind], extrasaction="ignore")
+                writer = csv.DictWriter(file, TABLES[name], extrasaction="ignore")
                 if name not in self.started:
                     writer.writeheader()
                 writer.writerow(row)
             self.started.add(name)
-
-
-# Losses and facts that a method does not have stay empty, so that all runs' tables look alike.
-COLUMNS = {
-    "epoch": ["stage", "epoch", "lr", "accuracy", "ce", "kd"],
-    "stage": [
-        "stage",
-        "n_seen",
-        "accuracy",
-        "old",
-        "new",
-        "new_share",
-        "calibration_error",
-        "gamma",
-    ],
-}
 
 
 class TensorBoard:
@@ -104,13 +96,13 @@ class TensorBoard:
         """Write event files to `folder`; raise `InputError` where TensorBoard is not installed."""
         if find_spec("tensorboard") is None:
             raise InputError("tensorboard is not installed; try: pip install 'cilkit[tensorboard]'")
-        self.folder = folder
+        self.folder = as_path(folder)
         self.writer: Any = None
         self.epochs = 0
 
     def __call__(self, record: Record) -> None:
         """Write the record's numbers."""
-        self.writer = self.writer or self.start()
+        self.writer = self.writer or self.start(record)
         self.epochs += isinstance(record, EpochRecord)
         step = record.stage if isinstance(record, StageRecord) else self.epochs
         for name, value in scalars(record).items():
@@ -118,13 +110,17 @@ class TensorBoard:
                 self.writer.add_scalar(f"{record.kind}/{name}", value, step)
         self.writer.flush()
 
-    def start(self) -> Any:
-        """Begin a file in place of an interrupted run's, whose records are shown once more."""
+    def start(self, first: Record) -> Any:
+        """Begin a file in place of the same run's, interrupted, whose records are shown once more.
+
+        A run is known by its first record, which its files are named after; others are let be.
+        """
         from torch.utils.tensorboard.writer import SummaryWriter
 
-        for old in self.folder.glob("events.out.tfevents.*"):
+        name = f".cilkit-{sha256(first.line.encode()).hexdigest()[:12]}"
+        for old in self.folder.glob(f"{EVENTS}{name}"):
             old.unlink()
-        return SummaryWriter(str(self.folder))
+        return SummaryWriter(str(self.folder), filename_suffix=name)
 
 
 def scalars(record: Record) -> dict[str, float]:

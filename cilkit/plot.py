@@ -1,13 +1,15 @@
 """Figures on disk, from records on disk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cilkit.config import MACHINE_SETTINGS
+from matplotlib.figure import Figure
+
+from cilkit.config import MACHINE_SETTINGS, as_path
 from cilkit.errors import InputError
-from cilkit.figures import FIGURES, accuracy_per_stage
-from cilkit.folder import check_writable
-from cilkit.records import Record, read_records, run_record, stage_records
+from cilkit.figures import FIGURES, Runs, accuracy_per_stage
+from cilkit.outputs import DRAWN, check_ours, check_writable, figure_names
+from cilkit.records import RECORDS, Record, read_records, run_record, stage_records
 
 DPI = 150
 
@@ -15,28 +17,35 @@ DPI = 150
 def plot(folders: Sequence[Path], out: Path | None = None) -> list[Path]:
     """Draw the accuracy of all runs in `folders`, and every figure of each method's first run.
 
-    The PNG files go to `out`, by default the first folder; their paths are returned. Raises
-    `InputError` if there is nothing to draw, or `out` cannot be written.
+    The PNG files go to `out`, by default the first folder, in place of earlier ones of cilkit's;
+    their paths are returned. Raises `InputError` if there is nothing to draw, if `out` cannot be
+    written, or if it holds something else under one of these names.
     """
     if not folders:
         raise InputError("name at least one folder that `cilkit run` filled")
     runs = group([read_records(path) for path in find_runs(folders)])
-    out = Path(out or folders[0])
+    out = as_path(out or folders[0])
+    names = figure_names(runs)
     check_writable(out)
-    drawn = [out / "accuracy.png"]
-    accuracy_per_stage(runs).savefig(drawn[0], dpi=DPI)
-    for label, of_label in runs.items():
-        for name, figure in FIGURES.items():
-            drawn.append(out / (f"{name}.png" if len(runs) == 1 else f"{label}-{name}.png"))
-            figure(of_label[0], title=label).savefig(drawn[-1], dpi=DPI)
-    return drawn
+    check_ours(out, names)
+    for name, figure in zip(names, drawn(runs), strict=True):
+        figure.savefig(out / name, dpi=DPI, metadata=DRAWN)
+    return [out / name for name in names]
+
+
+def drawn(runs: Runs) -> Iterator[Figure]:
+    """Yield the figures, in the order of their names."""
+    yield accuracy_per_stage(runs)
+    for label, (first, *_) in runs.items():
+        for draw in FIGURES.values():
+            yield draw(first, title=label)
 
 
 def find_runs(folders: Sequence[Path]) -> list[Path]:
     """Return the record files in these folders and one level below."""
     found = []
-    for folder in map(Path, folders):  # a notebook may give a text
-        files = sorted([*folder.glob("records.jsonl"), *folder.glob("*/records.jsonl")])
+    for folder in map(as_path, folders):
+        files = sorted([*folder.glob(RECORDS), *folder.glob(f"*/{RECORDS}")])
         if not files:
             raise InputError(
                 f"no records in {str(folder)!r}; give a folder that `cilkit run` filled"

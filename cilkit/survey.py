@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from cilkit.checks import Answer, check_torchvision, content, look_at
-from cilkit.config import Config
+from cilkit.config import Config, as_path
 from cilkit.data import DataSet, Samples
 from cilkit.datasets import build_dataset
 from cilkit.errors import InputError
 from cilkit.figures import contact_sheet
 from cilkit.files import Files
-from cilkit.folder import check_writable
+from cilkit.outputs import DRAWN, SHEET, check_ours, check_writable
 from cilkit.provenance import checksum
 from cilkit.split import some
 from cilkit.trees import inner_folders, skipped
@@ -32,8 +32,11 @@ Row = tuple[str, str]
 def survey(config: Config, out: Path) -> list[Row]:
     """Prepare a data set, look at every image, draw a sheet of some; return what there is to say.
 
-    Raises `InputError` if `out` cannot be written, or a file cannot be used; it names each of them.
+    The sheet takes the place of an earlier one. Raises `InputError` if `out` cannot be written, or
+    holds something else under its name, or if a file cannot be used; it names each of them.
     """
+    out = as_path(out)
+    check_ours(out, [SHEET])
     check_torchvision()
     dataset = build_dataset(config)
     found = [contents(part) for part in (dataset.train, dataset.test)]
@@ -42,8 +45,8 @@ def survey(config: Config, out: Path) -> list[Row]:
         sentences = [f"{len(damage)} of {count} files cannot be used", *map(str, damage)]
         raise InputError("; ".join(sentences))
     check_writable(out)
-    sheet = out / "contact-sheet.png"
-    contact_sheet(dataset).savefig(sheet)
+    sheet = out / SHEET
+    contact_sheet(dataset).savefig(sheet, metadata=DRAWN)
     return [*facts(dataset), ("in both parts", repeated(*found)), ("contact sheet", str(sheet))]
 
 

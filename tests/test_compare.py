@@ -9,6 +9,7 @@ from statistics import mean, stdev
 import pytest
 
 from cilkit import InputError, read_records, run, summary
+from cilkit.checkpoint import NEWEST
 from cilkit.compare import Runs, compare, table
 from cilkit.config import Config
 from cilkit.loader import Batch, Loader
@@ -61,6 +62,14 @@ def test_the_table_shows_mean_and_sample_deviation(compared: tuple[Path, Runs]) 
     last = [summary(records)["last"] for records in compared[1]["wa"]]
     line = next(line for line in table(compared[1]).splitlines() if line.startswith("wa"))
     assert f"{mean(last):.1f} ± {stdev(last):.1f}" in line
+
+
+def test_a_first_stage_of_other_settings_is_not_replaced(tmp_path: Path) -> None:
+    small = replace(QUICK, epochs=1)
+    compare(small, ["finetune"], (0,), tmp_path)
+    before = (tmp_path / "first-stage-seed0" / NEWEST).read_bytes()
+    compare(replace(small, lr=0.1), ["lwf"], (0,), tmp_path, resume=True)
+    assert (tmp_path / "first-stage-seed0" / NEWEST).read_bytes() == before
 
 
 def test_a_comparison_is_never_overwritten(compared: tuple[Path, Runs]) -> None:

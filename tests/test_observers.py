@@ -84,9 +84,10 @@ def test_csv_has_a_row_for_each_stage_with_its_accuracy(
 
 
 def test_tables_of_a_resumed_run_show_no_row_twice(records: list[Record], tmp_path: Path) -> None:
-    interrupted, resumed = Csv(tmp_path), Csv(tmp_path)
+    interrupted = Csv(tmp_path)
     for record in records[:3]:
         interrupted(record)
+    resumed = Csv(tmp_path, resume=True)
     for record in records:
         resumed(record)
     assert len(rows(tmp_path / "epochs.csv")) == len(epoch_records(records))

@@ -27,7 +27,7 @@ from cilkit.data import DataSet
 from cilkit.datasets import build_dataset
 from cilkit.folder import rewrite
 from cilkit.metrics import stage_accuracy
-from cilkit.provenance import checksum, command, traits
+from cilkit.provenance import checksum, command, describe, traits
 from cilkit.records import (
     EpochRecord,
     Record,
@@ -374,6 +374,21 @@ def test_a_name_may_hold_what_some_take_for_the_end_of_a_line(
     odd = replace(first, class_names=["a\u2028b", "c\x85d\ne"])
     rewrite(tmp_path, [odd, *others])
     assert read_records(tmp_path) == [odd, *others]
+
+
+def test_a_run_that_a_power_cut_has_left_nothing_of_begins_anew(
+    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+) -> None:
+    (tmp_path / "records.jsonl").write_bytes(bytes(99))
+    assert run(QUICK, tmp_path, resume=True) == uninterrupted[1]
+
+
+def test_records_of_other_settings_are_not_begun_anew(tmp_path: Path) -> None:
+    """Not even if no stage of them is finished."""
+    learner, scenario = build(replace(QUICK, lr=0.1))
+    rewrite(tmp_path, [describe(learner.config, scenario), next(learn(learner, scenario))])
+    with pytest.raises(InputError, match=r"lr is 0\.1 there, 0\.05 here"):
+        run(QUICK, tmp_path, resume=True)
 
 
 def test_a_path_may_be_a_text(uninterrupted: tuple[Path, list[Record]], tmp_path: Path) -> None:

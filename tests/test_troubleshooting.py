@@ -52,6 +52,17 @@ def begun(patch: Patch) -> list[str]:
     return RUN
 
 
+def drawn_by_somebody(patch: Patch) -> list[str]:
+    Path("runs/digits").mkdir(parents=True)
+    Path("runs/digits/accuracy.png").write_bytes(b"mine")
+    return RUN
+
+
+def one_below(patch: Patch) -> list[str]:
+    begun(patch)
+    return [*RUN[:-1], "runs"]
+
+
 def begun_otherwise(patch: Patch) -> list[str]:
     begun(patch)
     return [*RUN, "--epochs", "2", "--lr", "0.2", "--resume"]
@@ -102,7 +113,7 @@ def no_gpu(patch: Patch) -> list[str]:
 
 
 def wild(patch: Patch) -> list[str]:
-    return [*RUN, "--lr", "1000", "--weight-decay", "0"]
+    return [*RUN, "--backbone", "resnet8", "--lr", "1000", "--weight-decay", "0"]
 
 
 def no_archive(patch: Patch) -> list[str]:
@@ -136,6 +147,8 @@ def forsaken(patch: Patch) -> list[str]:
 TROUBLES = {
     "torchvision does not fit": misfit,
     "holds a run already": begun,
+    "nothing is overwritten": drawn_by_somebody,
+    "in folders of their own": one_below,
     "of other settings": begun_otherwise,
     "no checkpoint to go on from": without_checkpoint,
     "other data": other_data,
