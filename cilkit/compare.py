@@ -15,6 +15,7 @@ from cilkit.distributed import from_main, is_main, is_restarted
 from cilkit.errors import InputError, lookup
 from cilkit.experiment import Observer, run
 from cilkit.folder import check_comparison, find_run
+from cilkit.lock import alone_in
 from cilkit.methods import METHODS
 from cilkit.metrics import summary
 from cilkit.outputs import SUMMARY, SUMMARY_UNFINISHED
@@ -35,24 +36,26 @@ def compare(
 ) -> Runs:
     """Run each method on each seed, `config` giving all else; leave `summary.json` in `out`.
 
-    With `resume`, finished runs are kept and unfinished ones go on.
+    With `resume`, finished runs are kept and unfinished ones go on. Nobody else may write to `out`
+    meanwhile.
     """
     out, methods, seeds = as_path(out), plain(methods), plain(seeds)  # there may be arrays of them
     check_choice(config, methods, seeds)
     runs: Runs = {method: [] for method in methods}
-    from_main(lambda: check_folders(config, methods, seeds, out, resume or is_restarted()))
-    for seed in seeds:
-        first = out / f"first-stage-seed{seed}"
-        for method in methods:
-            folder = out / f"{method}-seed{seed}"
-            mine = replace(config, method=method, seed=seed)
-            shares = METHODS[method].shares_first_stage
-            start = from_main(partial(find_first_stage, first, mine)) if shares else None
-            keep = [KeepFirstStage(folder, first)] if shares and start is None else []
-            watch: list[Observer] = [*observers, *keep]
-            runs[method].append(run(mine, folder, watch, resume=resume, start=start))
-    if is_main():
-        write_summary(out, summarise(runs))
+    with alone_in(out):
+        from_main(lambda: check_folders(config, methods, seeds, out, resume or is_restarted()))
+        for seed in seeds:
+            first = out / f"first-stage-seed{seed}"
+            for method in methods:
+                folder = out / f"{method}-seed{seed}"
+                mine = replace(config, method=method, seed=seed)
+                shares = METHODS[method].shares_first_stage
+                start = from_main(partial(find_first_stage, first, mine)) if shares else None
+                keep = [KeepFirstStage(folder, first)] if shares and start is None else []
+                watch: list[Observer] = [*observers, *keep]
+                runs[method].append(run(mine, folder, watch, resume=resume, start=start))
+        if is_main():
+            write_summary(out, summarise(runs))
     return runs
 
 

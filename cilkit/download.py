@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 from tqdm import tqdm
 
 from cilkit.errors import InputError
-from cilkit.outputs import check_writable
+from cilkit.lock import held
 
 TIMEOUT = 60.0  # seconds without a byte
 WAITS = (1.0, 5.0, 30.0)  # seconds before it is tried again, while nothing comes
@@ -22,15 +22,26 @@ FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk that is full stays so
 def fetch(url: str, path: Path, md5: str) -> None:
     """Download `url` to `path`; what an earlier attempt left in `path`.part is gone on with.
 
-    Raises `InputError` if it cannot be had, or is not what was expected.
+    Raises `InputError` if it cannot be had, is not what was expected, or is being fetched already.
     """
-    part, fruitless = path.with_name(f"{path.name}.part"), 0
-    check_writable(path.parent)
+    part = path.with_name(f"{path.name}.part")
+    with held(path.parent):
+        fetch_all(url, part)
+        if checksum(part) != md5:
+            part.unlink()
+            raise InputError(
+                f"{url} sent something else than expected: its checksum is another one"
+            )
+        part.replace(path)
+
+
+def fetch_all(url: str, part: Path) -> None:
+    """Fetch what is lacking, in as many attempts as bring something, and a few that do not."""
+    fruitless = 0
     while True:
         before = size_of(part)
         try:
-            fetch_rest(url, part)
-            break
+            return fetch_rest(url, part)
         except (OSError, HTTPException) as error:
             fruitless = 0 if size_of(part) > before else fruitless + 1
             refused = isinstance(error, HTTPError) and error.code < 500
@@ -41,10 +52,6 @@ def fetch(url: str, path: Path, md5: str) -> None:
                     f"{str(part)!r}, and the same command goes on from there"
                 ) from error
             time.sleep(WAITS[max(0, fruitless - 1)])
-    if checksum(part) != md5:
-        part.unlink()
-        raise InputError(f"{url} sent something else than expected: its checksum is another one")
-    part.replace(path)
 
 
 def fetch_rest(url: str, part: Path) -> None:

@@ -27,6 +27,7 @@ from cilkit.distributed import (
 from cilkit.errors import InputError, lookup, unknown
 from cilkit.folder import append, check_same_data, find_run, rewrite
 from cilkit.learner import Learner
+from cilkit.lock import alone_in
 from cilkit.loop import learn
 from cilkit.memory import check_budget
 from cilkit.methods import METHODS
@@ -115,31 +116,32 @@ def run(
     """Do the whole experiment, keep it in the folder `out`, and show observers each record.
 
     With `resume`, go on with the run in `out`: observers see its earlier records again, so none of
-    them knows of the interruption. `start` is a
+    them knows of the interruption. Nobody else may write to `out` meanwhile. `start` is a
     checkpoint to begin with in place of nothing, `dataset` one to use in place of what `config`
     names.
     """
     config, out = naming(dataset, config), out and as_path(out)
-    found = from_main(lambda: find_run(out, config, resume))
-    learner, scenario = build(config, dataset)
-    described = describe(config, scenario)
-    records = first_records(described, found, start)
-    if begin_with := found or start:
-        check_same_data(begin_with.records[0], described)
-        take_up(learner, begin_with)
-    rewrite(out, records)
-    show(records, observers)
-    try:
-        for record in timed(learn(learner, scenario)):
-            records.append(record)
-            if is_due(record, config):
-                save(out, learner, records)
-            append(out, record)
-            show([record], observers)
-    except Stopped:
-        save(out, learner, records)
-        raise
-    return records
+    with alone_in(out):
+        found = from_main(lambda: find_run(out, config, resume))
+        learner, scenario = build(config, dataset)
+        described = describe(config, scenario)
+        records = first_records(described, found, start)
+        if begin_with := found or start:
+            check_same_data(begin_with.records[0], described)
+            take_up(learner, begin_with)
+        rewrite(out, records)
+        show(records, observers)
+        try:
+            for record in timed(learn(learner, scenario)):
+                records.append(record)
+                if is_due(record, config):
+                    save(out, learner, records)
+                append(out, record)
+                show([record], observers)
+        except Stopped:
+            save(out, learner, records)
+            raise
+        return records
 
 
 def first_records(

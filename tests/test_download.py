@@ -21,6 +21,7 @@ from cilkit import Config, DataSet, InputError
 from cilkit.cifar100 import ARCHIVE, FOLDER
 from cilkit.datasets import build_dataset
 from cilkit.download import checksum, fetch
+from cilkit.lock import held
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
@@ -108,6 +109,13 @@ def test_a_download_goes_on_in_another_program(server: Server, tmp_path: Path) -
     fetch(server.url, tmp_path / "file", md5(CONTENT))
     assert server.asked == ["bytes=100000-"]
     assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_two_programs_do_not_fetch_into_one_part(server: Server, tmp_path: Path) -> None:
+    with held(tmp_path), pytest.raises(InputError, match="in use by"):
+        fetch(server.url, tmp_path / "file", md5(CONTENT))
+    assert server.asked == []
+    fetch(server.url, tmp_path / "file", md5(CONTENT))
 
 
 def test_a_part_that_is_complete_is_only_checked(server: Server, tmp_path: Path) -> None:

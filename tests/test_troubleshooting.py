@@ -17,6 +17,7 @@ import torch
 from cilkit.checkpoint import NEWEST, PREVIOUS
 from cilkit.cifar100 import ARCHIVE
 from cilkit.cli import main
+from cilkit.lock import LOCK
 from cilkit.provenance import traits
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +62,13 @@ def drawn_by_somebody(patch: Patch) -> list[str]:
 def one_below(patch: Patch) -> list[str]:
     begun(patch)
     return [*RUN[:-1], "runs"]
+
+
+def taken(patch: Patch) -> list[str]:
+    Path("runs/digits").mkdir(parents=True)
+    Path("runs/digits", LOCK).write_text("process 17 on another\n")
+    patch.setattr("fcntl.flock", fail(BlockingIOError()))
+    return RUN
 
 
 def begun_otherwise(patch: Patch) -> list[str]:
@@ -149,6 +157,7 @@ TROUBLES = {
     "holds a run already": begun,
     "nothing is overwritten": drawn_by_somebody,
     "in folders of their own": one_below,
+    "in use by": taken,
     "of other settings": begun_otherwise,
     "no checkpoint to go on from": without_checkpoint,
     "other data": other_data,
