@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from math import isfinite
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -150,6 +151,11 @@ def table(runs: Mapping[str, Iterable[Sequence[Record]]]) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Return the mean, and the sample standard deviation if there are two values or more."""
+    """Return the mean, and the sample standard deviation if there are two values or more.
+
+    Where a number does not exist, such as what the first stage forgets, it is a dash.
+    """
+    if not all(map(isfinite, values)):
+        return "–"
     centre = round(mean(values), 6)  # 9.05 is 9.1, however it was summed
     return f"{centre:.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{centre:.1f}"

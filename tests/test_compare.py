@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf, nan
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -10,7 +11,8 @@ import pytest
 
 from cilkit import InputError, read_records, run, summary
 from cilkit.checkpoint import NEWEST
-from cilkit.compare import Runs, compare, table
+from cilkit.cli import main
+from cilkit.compare import Runs, compare, spread, table, write_summary
 from cilkit.config import Config
 from cilkit.loader import Batch, Loader
 from cilkit.plot import find_runs, group
@@ -62,6 +64,46 @@ def test_the_table_shows_mean_and_sample_deviation(compared: tuple[Path, Runs]) 
     last = [summary(records)["last"] for records in compared[1]["wa"]]
     line = next(line for line in table(compared[1]).splitlines() if line.startswith("wa"))
     assert f"{mean(last):.1f} ± {stdev(last):.1f}" in line
+
+
+@pytest.mark.parametrize("values", [[nan], [nan, nan], [nan, 1.0], [inf, 1.0], [1.0, -inf]])
+def test_a_number_that_does_not_exist_is_a_dash(values: list[float]) -> None:
+    assert spread(values) == "–"
+
+
+def test_a_comparison_of_one_stage_has_a_table_with_dashes_and_its_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is old in it, and nothing can be forgotten: the upper bound of all methods."""
+    words = ["compare", "--base", "10", "--epochs", "1", "--methods", "wa", "joint"]
+    assert main([*words, "--seeds", "0", "1", "--out", str(tmp_path)]) == 0
+    lines = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith(("wa", "joi"))
+    ]
+    for line in (line for line in lines if "±" in line):
+        assert line.split().count("–") == 2
+        assert line.count("±") == 3
+    assert sum("±" in line for line in lines) == 2
+    assert (tmp_path / "joint-accuracy-matrix.png").exists()
+    assert set(strict_json(tmp_path / "summary.json")) == {"wa", "joint"}
+
+
+def strict_json(file: Path) -> dict[str, dict[str, list[float | None]]]:
+    """Read JSON as others do, who know no NaN."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    found: dict[str, dict[str, list[float | None]]]
+    found = json.loads(file.read_text(), parse_constant=refuse)
+    return found
+
+
+def test_a_summary_is_json_for_others_too(tmp_path: Path) -> None:
+    write_summary(tmp_path, {"wa": {"last": [nan, 1.0]}})
+    write_summary(tmp_path, {"joint": {"last": [inf]}})
+    found = strict_json(tmp_path / "summary.json")
+    assert found == {"wa": {"last": [None, 1.0]}, "joint": {"last": [None]}}
 
 
 def test_a_first_stage_of_other_settings_is_not_replaced(tmp_path: Path) -> None:
