@@ -190,7 +190,7 @@ def steps(classes: int) -> Work:
     learner, scenario = late(classes)
     some = learner.begin(scenario.stages[-1]).take(torch.arange(128))
     batch = (some.images(), some.labels, 1.0)
-    return lambda: train_epoch(learner.model, learner, [batch] * 10, lr=0.01)
+    return lambda: train_epoch(learner, [batch] * 10, lr=0.01)
 
 
 def testing(classes: int) -> Work:
@@ -224,7 +224,7 @@ def an_epoch(exemplars: int) -> Work:
     stage = scenario.stages[-1]
     samples = learner.begin(stage)
     loader = Loader(samples, scenario.dataset, learner.config, learner.model.device)
-    return lambda: train_epoch(learner.model, learner, loader.epoch(stage.index, 0), lr=0.01)
+    return lambda: train_epoch(learner, loader.epoch(stage.index, 0), lr=0.01)
 
 
 def saving_exemplars(exemplars: int, folder: Path) -> Work:

@@ -84,7 +84,7 @@ def step(config: Config) -> Callable[[], object]:
     learner = learner_of(config)
     batch = torch.randint(256, (BATCH, 3, 32, 32), dtype=torch.uint8)
     labels = torch.arange(BATCH) % 10
-    return lambda: train_epoch(learner.model, learner, [(batch, labels, 1.0)], lr=0.01)
+    return lambda: train_epoch(learner, [(batch, labels, 1.0)], lr=0.01)
 
 
 def product(dtype: torch.dtype) -> Callable[[], Tensor]:

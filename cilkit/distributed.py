@@ -7,10 +7,10 @@ Chapter 9.
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from inspect import signature
+from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,17 +19,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
-from torch.nn.parallel import DistributedDataParallel
 
 from cilkit.errors import InputError
 
 T = TypeVar("T")
 M = TypeVar("M", bound=nn.Module)
-
-# No rank sends its buffers to the others at each step: they are averaged after each epoch. torch
-# has changed the option's name.
-RENAMED = "forward_sync_buffers" in signature(DistributedDataParallel).parameters
-KEEP_BUFFERS: dict[str, Any] = {"forward_sync_buffers" if RENAMED else "broadcast_buffers": False}
 
 
 @contextmanager
@@ -126,6 +120,32 @@ def stoppable() -> Iterator[None]:
 
 ASKED: list[int] = []  # the signal that asked to stop, if one did
 LOOK_EVERY = 8  # steps: processes must agree on where to stop, which costs a message
+
+
+@contextmanager
+def whole_step() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of a step, in a notebook; a second one does not wait.
+
+    Half a step cannot be taken back: batch norm has seen its images.
+    """
+    asked: list[int] = []
+
+    def ask(number: int, frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not usual or current_thread() is not main_thread():  # `stoppable` does so anyway
+        yield
+        return
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if asked:
+        raise KeyboardInterrupt
 
 
 def stop_if_asked(step: int) -> None:
@@ -225,15 +245,6 @@ def find_device(name: str) -> torch.device:
         ) from error
 
 
-def parallel(model: nn.Module) -> nn.Module:
-    """Return a model whose backward pass averages gradients over the processes."""
-    if not dist.is_initialized():
-        return model
-    # All processes have the same weights, by their seeds or a checkpoint, and in the middle of an
-    # epoch statistics of their own: a first exchange would overwrite those.
-    return DistributedDataParallel(model, init_sync=False, **KEEP_BUFFERS)
-
-
 def synchronise(model: M) -> M:
     """Return the model with batch norm over all processes' images together, which needs GPUs."""
     if next(model.parameters()).device.type != "cuda":
@@ -242,18 +253,44 @@ def synchronise(model: M) -> M:
     return synchronised
 
 
-def average_buffers(model: nn.Module) -> None:
+def average_gradients(model: nn.Module) -> None:
+    """Give every process the mean of all processes' gradients; call it after each backward pass.
+
+    All of them are one message, in the order of the parameters, at every step of every run. Numbers
+    are added in an order that depends on where they lie in a message, and three of them have more
+    than one sum: torch's DistributedDataParallel lays its messages out anew after its first step,
+    so that a resumed run is another one with 3 processes or more.
+    """
+    average([parameter.grad for parameter in model.parameters() if parameter.grad is not None])
+
+
+def average_statistics(model: nn.Module) -> None:
     """Give every process the mean of all processes' batch-norm statistics.
 
     Each process sees its own share of the images, so without this the ranks would choose different
-    exemplars and count different hits.
+    exemplars and count different hits. What does not move is left alone: a third of three equal
+    numbers' sum may be another number.
     """
-    if not dist.is_initialized():
+    average(running_statistics(model))
+
+
+def running_statistics(model: nn.Module) -> list[Tensor]:
+    """Return the running means and variances of all layers of batch norm that are in training."""
+    layers, names = filter(lambda m: m.training, model.modules()), ("running_mean", "running_var")
+    found = [getattr(layer, name, None) for layer in layers for name in names]
+    return [statistic for statistic in found if isinstance(statistic, Tensor)]
+
+
+@torch.no_grad()
+def average(values: Sequence[Tensor]) -> None:
+    """Put the mean over all processes in place of each tensor: one message, in this order."""
+    if not dist.is_initialized() or not values:
         return
-    buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
-    means = total(torch.cat([buffer.flatten() for buffer in buffers])) / world_size()  # one message
-    for buffer, mean in zip(buffers, means.split([*map(Tensor.numel, buffers)]), strict=True):
-        buffer.copy_(mean.view_as(buffer))
+    message = torch.cat([value.flatten() for value in values])
+    dist.all_reduce(message)
+    means = (message / world_size()).split([value.numel() for value in values])
+    for value, mean in zip(values, means, strict=True):
+        value.copy_(mean.view_as(value))
 
 
 def total(value: Tensor) -> Tensor:

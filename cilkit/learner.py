@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cilkit.config import Config
 from cilkit.data import Samples, Stage
-from cilkit.distributed import average_buffers, stop_if_asked
+from cilkit.distributed import average_statistics, stop_if_asked
 from cilkit.means import Means
 from cilkit.memory import Memory
 from cilkit.model import CilModel
@@ -33,7 +33,6 @@ class Learner:
         self.memory = Memory(config)
         self.stage, self.epoch, self.step = 0, 0, 0  # the next to be done
         self.means = Means()  # of the epoch so far
-        self.momentum: dict[str, Tensor] = {}  # of a restored optimizer, until it is built
 
     def begin(self, stage: Stage) -> Samples:
         """Make room for the new classes; return the samples to train on."""
@@ -52,21 +51,16 @@ class Learner:
         return {}
 
     def start_optimizer(self) -> None:
-        """Build the optimizer for the stage that is due; in a resumed stage, as it was."""
-        config, parameters = self.config, dict(self.model.named_parameters())
-        self.optimizer = torch.optim.SGD(
-            parameters.values(),
+        """Build the optimizer for the stage that is due; it stays until the stage is finished."""
+        config = self.config
+        self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
+            self.model.parameters(),
             momentum=config.momentum,
             nesterov=config.nesterov,
             weight_decay=config.plan(self.stage).weight_decay,
         )
         if config.clip_weights:
             self.optimizer.register_step_post_hook(lambda *_: self.model.classifier.clip())
-        for name, buffer in self.momentum.items():
-            self.optimizer.state[parameters[name]]["momentum_buffer"] = buffer.to(
-                self.model.device, copy=True
-            )
-        self.momentum = {}
 
     def set_lr(self, lr: float) -> None:
         """Set the learning rate of all parameters."""
@@ -84,7 +78,7 @@ class Learner:
 
         Raises `FloatingPointError` if a loss is not a number any more.
         """
-        average_buffers(self.model)
+        average_statistics(self.model)
         means = self.means.over_processes()
         if lost := [name for name, value in means.items() if not isfinite(value)]:
             raise FloatingPointError(

@@ -32,14 +32,16 @@ class Means:
     def state(self) -> dict[str, Tensor]:
         """Return all that an interrupted epoch must remember."""
         sums = dict(zip(self.names, self.sums, strict=True))
-        return sums | {"count": torch.tensor(self.count)} if sums else {}
+        others = {"count": torch.tensor(self.count), "strange": self.strange}
+        return sums | others if sums else {}
 
     def restore(self, state: Mapping[str, Tensor], device: torch.device) -> None:
         """Go on with the sums of an interrupted epoch."""
-        self.names = tuple(sorted(name for name in state if name != "count"))
+        self.names = tuple(sorted(state.keys() - {"count", "strange"}))
         if self.names:
             self.sums = torch.stack([state[name] for name in self.names]).to(device)
-            self.strange = torch.zeros((), device=device)
+            # Checkpoints of earlier versions do not hold it.
+            self.strange = state.get("strange", torch.zeros(())).to(device)
             self.count = int(state["count"])
 
     def over_processes(self) -> dict[str, float]:

@@ -4,6 +4,8 @@ All processes have the same, but for the middle of an epoch, where each has batc
 and sums of its own. Nothing random needs saving: every seed follows from the place in the run.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -50,7 +52,7 @@ def restore(learner: Learner, tensors: Tensors, numbers: Numbers) -> None:
         load(learner.teacher, part(tensors, "teacher"), numbers["teacher_heads"])
         learner.teacher.freeze()
     learner.memory.restore(part(tensors, "memory"))
-    learner.momentum = part(tensors, "momentum")
+    restore_momentum(learner, part(tensors, "momentum"))
     learner.means = Means()
     if learner.step:
         restore_own(learner, [part(tensors, f"process{n}") for n in range(numbers["processes"])])
@@ -82,9 +84,27 @@ def momentum_buffers(learner: Learner) -> Tensors:
     return {name: buffer for name, buffer in buffers.items() if buffer is not None}
 
 
+def restore_momentum(learner: Learner, buffers: Tensors) -> None:
+    """Build the optimizer as it was in the middle of a stage; between two stages there is none."""
+    vars(learner).pop("optimizer", None)
+    if learner.epoch == learner.step == 0:
+        return
+    learner.start_optimizer()
+    parameters = dict(learner.model.named_parameters())
+    for name, buffer in buffers.items():
+        mine = buffer.to(learner.model.device, copy=True)
+        learner.optimizer.state[parameters[name]]["momentum_buffer"] = mine
+
+
+def own_buffers(model: CilModel) -> Tensors:
+    """Return the buffers that a checkpoint holds; the others are constants."""
+    parameters = dict(model.named_parameters())
+    return {k: v for k, v in model.state_dict().items() if k not in parameters}
+
+
 def own_state(learner: Learner) -> Tensors:
     """Return what differs between processes in the middle of an epoch."""
-    own = named("buffers", dict(learner.model.named_buffers()))
+    own = named("buffers", own_buffers(learner.model))
     own |= named("means", learner.means.state())
     return {name: tensor.to("cpu", copy=True) for name, tensor in own.items()}
 
@@ -97,7 +117,7 @@ def restore_own(learner: Learner, states: list[Tensors]) -> None:
     """
     if len(states) == world_size():
         mine = states[rank()]
-        for name, buffer in learner.model.named_buffers():
+        for name, buffer in own_buffers(learner.model).items():
             buffer.copy_(mine[f"buffers.{name}"])
     else:
         names = [name for name in states[0] if name.startswith("means.")]
@@ -112,3 +132,17 @@ def load(model: CilModel, weights: Tensors, head_sizes: list[int]) -> None:
     for n_classes in torch.tensor(head_sizes).cumsum(0).tolist():
         model.grow_to(n_classes)
     model.load_state_dict(weights)
+
+
+@contextmanager
+def whole_or_undone(learner: Learner) -> Iterator[None]:
+    """Take back what the block has changed in the learner, if an error or Ctrl-C breaks it off."""
+    attributes, exemplars = vars(learner).copy(), learner.memory.by_class
+    weights = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
+    try:
+        yield
+    except BaseException:
+        vars(learner).update(attributes)
+        learner.memory.by_class = exemplars
+        learner.model.load_state_dict(weights)
+        raise

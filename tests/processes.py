@@ -10,9 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from cilkit import Config, build, learn
-from cilkit.distributed import one_at_first, parallel, processes, rank
+from cilkit.distributed import (
+    average_gradients,
+    average_statistics,
+    one_at_first,
+    processes,
+    rank,
+)
 from cilkit.inference import features_of, predict
 from cilkit.loader import Loader
+from cilkit.model import Normalise
 
 CONFIG = Config(base=6, increment=4, budget=40, epochs=2, batch_size=200, lr=0.05, threads=1)
 
@@ -57,10 +64,37 @@ def one_gradient() -> dict[str, object]:
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     loader = Loader(scenario.stages[0].train, scenario.dataset, learner.config, torch.device("cpu"))
     images, labels, share = next(iter(loader.epoch(0, 0)))
-    model = parallel(net)
-    logits = model(images / 255)
+    logits = net(images / 255)
     (share * learner.losses(images, logits, labels)["ce"]).backward()
+    average_gradients(net)
     return {"gradient": [float(p.grad.norm()) for p in net.parameters() if p.grad is not None]}
+
+
+class Statistics(nn.Module):
+    """Constants of three kinds, and a layer of batch norm whose statistics move."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        numbers = torch.linspace(0.1, 0.9, 100)  # of many, a third of thrice the number is another
+        self.normalise = Normalise(numbers.tolist(), numbers.tolist())
+        self.register_buffer("positions", numbers.clone())
+        self.frozen, self.moving = nn.BatchNorm1d(100), nn.BatchNorm1d(100)
+        for layer in (self.frozen, self.moving):
+            layer.running_mean, layer.running_var = numbers.clone(), numbers.clone()
+        self.frozen.eval()
+
+
+def averaged_statistics() -> dict[str, object]:
+    """Average the buffers of a model; tell which of them have changed, and into what."""
+    model, mine = Statistics(), 1 / (1 + rank())
+    model.moving.running_mean, model.moving.running_var = torch.full((2, 100), mine)
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    average_statistics(model)
+    after = dict(model.named_buffers())
+    return {
+        "changed": [name for name in before if not torch.equal(before[name], after[name])],
+        "statistics": [float(after[f"moving.running_{what}"][0]) for what in ("mean", "var")],
+    }
 
 
 def a_whole_run() -> dict[str, object]:
@@ -88,5 +122,5 @@ def work(folder: Path) -> None:
     """Do all of this in one of the processes; leave what it found in `folder`."""
     with processes():
         found = prepared(folder) | same_weights_everywhere() | one_epoch_of_batches()
-        found |= one_gradient() | a_whole_run()
+        found |= one_gradient() | averaged_statistics() | a_whole_run()
         (folder / f"{rank()}.json").write_text(json.dumps(found))

@@ -68,6 +68,21 @@ def test_the_first_step_is_that_of_one_process_without_batch_norm(by_size: BySiz
 
 
 @pytest.mark.parametrize("size", SEVERAL)
+def test_the_statistics_of_batch_norm_are_averaged_over_the_processes(
+    size: int, by_size: BySize
+) -> None:
+    mean = sum(1 / (1 + rank) for rank in range(size)) / size
+    for found in by_size[size]:
+        assert found["statistics"] == pytest.approx([mean, mean], rel=1e-6)
+
+
+@pytest.mark.parametrize("size", SEVERAL)
+def test_constants_and_frozen_statistics_stay_to_the_last_bit(size: int, by_size: BySize) -> None:
+    changed = {name for found in by_size[size] for name in found["changed"]}
+    assert changed == {"moving.running_mean", "moving.running_var"}
+
+
+@pytest.mark.parametrize("size", SEVERAL)
 def test_one_process_of_a_machine_prepares_what_the_others_find(size: int, by_size: BySize) -> None:
     assert [found["found prepared"] for found in by_size[size]].count(False) == 1
 

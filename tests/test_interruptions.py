@@ -27,13 +27,22 @@ from hypothesis import strategies as st
 from torch import Tensor
 from trouble import PATIENCE, cilkit, finish, start
 
-from cilkit import METHODS, Config, Learner, build_scenario, learn, read_records, run
+from cilkit import (
+    METHODS,
+    Config,
+    Learner,
+    build_scenario,
+    learn,
+    read_records,
+    run,
+)
 from cilkit.checkpoint import NEWEST, PREVIOUS, find, load
 from cilkit.cli import explain, main
 from cilkit.data import DataSet, Samples
 from cilkit.datasets import image_set
 from cilkit.distributed import Stopped, stop_if_asked, stoppable
 from cilkit.experiment import build_model, first_records
+from cilkit.means import Means
 from cilkit.metrics import stage_accuracy
 from cilkit.records import ResumeRecord, RunRecord, StageRecord, stage_records
 from cilkit.state import restore, state_of
@@ -41,6 +50,7 @@ from cilkit.workers import results
 
 # Three stages of digits, two epochs each, 10 + 10 + 7 + 7 + 7 + 7 steps or so: a second or two.
 QUICK = ["run", "--base", "4", "--increment", "3", "--epochs", "2", "--batch-size", "64"]
+QUICK += ["--backbone", "resnet8"]  # whose batch norm has statistics to remember
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 TROUBLE = str(Path(__file__).parent / "trouble.py")
 Patch = pytest.MonkeyPatch
@@ -79,8 +89,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def alone(folder: Path) -> dict[int, Path]:
     """Runs that nobody interrupted, by the number of processes."""
-    runs = {size: go(folder / f"alone{size}", size=size) for size in (1, 2)}
-    assert [run.statuses for run in runs.values()] == [[0], [0, 0]]
+    runs = {size: go(folder / f"alone{size}", size=size) for size in (1, 2, 3)}
+    assert [run.statuses for run in runs.values()] == [[0], [0, 0], [0, 0, 0]]
     return {size: run.out for size, run in runs.items()}
 
 
@@ -265,6 +275,22 @@ def test_processes_that_stopped_in_the_middle_of_an_epoch_go_on_from_the_same_st
     assert kill.compare(out, alone[2]) == ""
 
 
+@pytest.mark.parametrize("trouble", ["SIGTERM 1 13", "SIGKILL 1 10"], ids=["in", "before"])
+def test_three_processes_go_on_as_if_nothing_had_happened(
+    trouble: str, alone: dict[int, Path], tmp_path: Path
+) -> None:
+    """Three numbers have several sums, and messages must not be laid out anew after a stop.
+
+    In the middle of the second epoch, or after its first step, whose epoch then begins anew.
+    """
+    stopped = go(tmp_path / "run", size=3, trouble=trouble)
+    assert stopped.statuses != [0, 0, 0]
+    numbers = load(stopped.out / NEWEST).numbers
+    assert (numbers["stage"], numbers["epoch"]) == (0, 1)
+    assert go(stopped.out, "--resume", size=3).statuses == [0, 0, 0]
+    assert kill.compare(stopped.out, alone[3]) == ""
+
+
 def test_a_run_goes_on_with_fewer_processes(
     pair: Ended, alone: dict[int, Path], tmp_path: Path
 ) -> None:
@@ -353,6 +379,13 @@ def test_a_loss_that_is_no_number_names_stage_epoch_and_process(tmp_path: Path) 
     ended = go(tmp_path / "run", size=2, trouble="nan 1 13")
     assert ended.statuses == [1, 1]
     assert "ce is nan in stage 1, epoch 2, process 1;" in ended.said
+
+
+def test_an_interrupted_epoch_remembers_where_a_loss_was_no_number() -> None:
+    before, after = Means(), Means()
+    before.add(3, {"ce": torch.tensor(float("nan"))})
+    after.restore(before.state(), torch.device("cpu"))
+    assert int(after.strange) == int(before.strange) == 1
 
 
 def test_the_checkpoint_before_a_loss_that_is_no_number_stays(
