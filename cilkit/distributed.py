@@ -323,10 +323,15 @@ def gather(mine: Tensor, lengths: list[int]) -> Tensor:
     return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])
 
 
-def seed_for(*parts: int) -> int:
-    """Return one well-mixed seed for a tuple of numbers, such as (seed, stage, epoch, rank)."""
+def seeds_for(*parts: int) -> list[int]:
+    """Return three well-mixed seeds for a tuple of numbers, such as (seed, stage, epoch, rank)."""
     mixed = np.random.SeedSequence((*parts, len(parts)))  # it would take no notice of last zeros
-    return int(mixed.generate_state(1)[0])
+    return [int(word) for word in mixed.generate_state(3)]
+
+
+def seed_for(*parts: int) -> int:
+    """Return one of them, torch's."""
+    return seeds_for(*parts)[0]
 
 
 def seed_all(*parts: int) -> None:
@@ -336,8 +341,11 @@ def seed_all(*parts: int) -> None:
 
 
 def seed_cpu(*parts: int) -> None:
-    """Seed the same, but for GPUs, on which torch spends a millisecond: too much for each image."""
-    seed = seed_for(*parts)
-    random.seed(seed)
-    np.random.seed(seed)
+    """Seed the same, but for GPUs, on which torch spends a millisecond: too much for each image.
+
+    Each gets a seed of its own: NumPy's generator is torch's, and would draw the same numbers.
+    """
+    seed, for_numpy, for_python = seeds_for(*parts)
     torch.default_generator.manual_seed(seed)
+    np.random.seed(for_numpy)
+    random.seed(for_python)

@@ -1,10 +1,12 @@
 """Several processes do the work of one: they talk over gloo, and are compared by hashes."""
 
 import json
+import random
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import processes
 import pytest
 import torch
@@ -15,11 +17,12 @@ from trouble import finish, start
 import cilkit
 from cilkit import Config, InputError, Learner, Scenario, build, learn
 from cilkit.cli import main
-from cilkit.distributed import check_gpus, find_device
+from cilkit.distributed import check_gpus, find_device, seed_all, seed_for, seeds_for
 
 # What each process found, by the number of processes.
 BySize = dict[int, list[dict[str, Any]]]
 SEVERAL = [2, 3, 4, 5]
+SEEDS = [3964924996, 4285245948]  # torch's, of (0,) and of (3, 1, 4)
 
 
 def launch(size: int, folder: Path) -> list[dict[str, Any]]:
@@ -152,3 +155,20 @@ def test_one_module_alone_knows_what_starts_and_joins_processes() -> None:
 
 def test_augmentation_differs_between_processes(by_size: BySize) -> None:
     assert len({found["draw"] for found in by_size[5]}) == 5
+
+
+def test_each_generator_gets_a_seed_of_its_own() -> None:
+    """NumPy's generator is torch's: with the same seed, both draw the same numbers."""
+    seed_all(3, 1, 4)
+    for_torch, for_numpy = torch.initial_seed(), int(np.random.get_state()[1][0])  # type: ignore[index]
+    state = random.getstate()
+    random.seed(for_torch)
+    assert random.getstate() != state
+    assert len({for_torch, for_numpy, *seeds_for(3, 1, 4)}) == 3
+
+
+def test_what_torch_draws_alone_has_not_changed() -> None:
+    """Stored results depend on it."""
+    assert [seed_for(0), seed_for(3, 1, 4)] == SEEDS
+    seed_all(3, 1, 4)
+    assert torch.initial_seed() == SEEDS[1]
