@@ -35,7 +35,7 @@ from cilkit.methods.replay import Replay
 from cilkit.model import CilClassifier, CilModel, Normalise
 from cilkit.provenance import describe
 from cilkit.records import EpochRecord, Record, ResumeRecord, RunRecord, StageRecord
-from cilkit.state import restore, state_of
+from cilkit.state import check_all_is_saved, restore, state_of
 from cilkit.transforms import AUGMENTATIONS, check_policy
 
 Observer = Callable[[Record], None]
@@ -179,6 +179,8 @@ def take_up(learner: Learner, checkpoint: Checkpoint) -> None:
 
 def save(out: Path | None, learner: Learner, records: list[Record]) -> None:
     """Write a checkpoint, in the main process, of the state of all."""
+    if out is not None:
+        check_all_is_saved(learner)
     tensors, numbers = state_of(learner)
     if out is not None and is_main():
         checkpoint.save(out, Checkpoint(tensors, numbers, records))

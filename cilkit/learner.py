@@ -25,6 +25,8 @@ class Learner:
 
     # True while every method's first stage is plain cross-entropy: `compare` trains it only once.
     shares_first_stage: ClassVar[bool] = True
+    # Attributes that `__init__` or `begin` makes, always the same: no checkpoint needs them.
+    remade: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, model: CilModel, config: Config) -> None:
         """Start before the first stage."""

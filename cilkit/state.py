@@ -4,14 +4,17 @@ All processes have the same, but for the middle of an epoch, where each has batc
 and sums of its own. Nothing random needs saving: every seed follows from the place in the run.
 """
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cilkit.distributed import from_all, rank, world_size
+from cilkit.errors import InputError
 from cilkit.fingerprint import fingerprint
 from cilkit.learner import Learner
 from cilkit.means import Means
@@ -146,3 +149,54 @@ def whole_or_undone(learner: Learner) -> Iterator[None]:
         learner.memory.by_class = exemplars
         learner.model.load_state_dict(weights)
         raise
+
+
+def check_all_is_saved(learner: Learner) -> None:
+    """Refuse a learner that owns what no checkpoint holds: resumed, it would go on without it."""
+    if lost := lost_attributes(learner) + lost_optimizer_state(learner):
+        raise InputError(
+            f"no checkpoint would hold {type(learner).__name__}.{lost[0]}, and a resumed run would "
+            f"go on without it; compute it anew in `begin` and name it in `remade`, or run without "
+            f"a folder"
+        )
+
+
+def lost_attributes(learner: Learner) -> list[str]:
+    """Return the names of a learner's attributes, and of its model's, that would be forgotten."""
+    saved = {"model", "teacher", "memory", "means", "optimizer", "config"}
+    saved |= {name for cls in type(learner).__mro__ for name in getattr(cls, "remade", ())}
+    model = learner.model
+    seen = {id(part) for part in (learner, *model.modules(), *model.parameters(), *model.buffers())}
+    owned = {name: value for name, value in vars(learner).items() if name not in saved}
+    owned |= {f"model.{name}": value for name, value in vars(model).items()}
+    return [name for name, value in owned.items() if holds_state(value, seen)]
+
+
+STATE: tuple[type, ...] = (Tensor, np.ndarray, nn.Module, torch.optim.Optimizer)
+STATE += (torch.Generator, np.random.Generator, random.Random)
+
+
+def holds_state(value: Any, seen: set[int]) -> bool:
+    """Tell whether a tensor, or what else may change in training, is in a value, however deep."""
+    if id(value) in seen:
+        return False
+    seen.add(id(value))
+    if isinstance(value, STATE):
+        return True
+    parts: Iterable[Any] = value if isinstance(value, list | tuple | set) else ()
+    parts = [*parts, *(value.values() if isinstance(value, Mapping) else ())]
+    if not isinstance(value, type):
+        parts += getattr(value, "__dict__", {}).values()
+    return any(holds_state(part, seen) for part in parts)
+
+
+def lost_optimizer_state(learner: Learner) -> list[str]:
+    """Return what the optimizer remembers of a parameter beside its momentum, or of a stranger."""
+    known = set(map(id, learner.model.parameters()))
+    states = learner.optimizer.state.items() if hasattr(learner, "optimizer") else ()
+    return [
+        f"optimizer.{name}"
+        for parameter, state in states
+        for name, value in state.items()
+        if value is not None and (name != "momentum_buffer" or id(parameter) not in known)
+    ]

@@ -20,6 +20,7 @@ from refresh import refresh
 from cilkit.config import Config
 from cilkit.data import Scenario
 from cilkit.datasets import DATASETS
+from cilkit.experiment import run
 from cilkit.methods import METHODS
 from cilkit.records import Record, run_record, stage_records
 
@@ -71,6 +72,20 @@ def test_the_example_of_a_method_minimises_a_balanced_softmax(
     [loss] = learner.losses(torch.empty(0), logits, labels).values()
     torch.testing.assert_close(loss, -chosen.log().mean())
     assert loss != F.cross_entropy(logits, labels)
+
+
+def test_the_example_of_a_method_goes_on_after_an_interruption(
+    new_method: list[Record], tmp_path: Path
+) -> None:
+    config = Config(method="balanced", increment=5, epochs=1, budget=50)
+
+    def interrupt(record: Record) -> None:
+        if record.kind == "stage":
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run(config, tmp_path, [interrupt])
+    assert run(config, tmp_path, resume=True) == new_method
 
 
 def test_the_example_of_a_data_set_is_learned_in_stages(monkeypatch: pytest.MonkeyPatch) -> None:
