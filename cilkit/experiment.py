@@ -1,6 +1,7 @@
 """From a configuration to records: `build` the parts, `run` an experiment. Chapters 6 and 9."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -27,10 +28,12 @@ from cilkit.distributed import (
 from cilkit.errors import InputError, lookup, unknown
 from cilkit.folder import append, check_same_data, find_run, rewrite
 from cilkit.learner import Learner
+from cilkit.loader import check_enough, smallest_share
 from cilkit.lock import alone_in
 from cilkit.loop import learn
-from cilkit.memory import check_budget
+from cilkit.memory import Memory, check_budget
 from cilkit.methods import METHODS
+from cilkit.methods.joint import Joint
 from cilkit.methods.replay import Replay
 from cilkit.model import CilClassifier, CilModel, Normalise
 from cilkit.provenance import describe
@@ -59,12 +62,12 @@ def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scen
     if config.augment == "timm":
         check_policy(dataset, config)
     scenario = build_scenario(dataset, config)
-    if issubclass(METHODS[config.method], Replay):
-        check_budget(config, len(scenario.class_names))
+    check_stages(config, scenario)
     seed_all(config.seed)
     model = build_model(config, scenario).to(device)
     if config.sync_bn:
         model = synchronise(model)
+    check_batch_norm(model, config, scenario)
     return METHODS[config.method](model, config), scenario
 
 
@@ -87,6 +90,42 @@ def check_names(config: Config, dataset: DataSet | None) -> None:
         lookup("data set", config.dataset, DATASETS)
     if config.augment not in AUGMENTATIONS:
         raise unknown("augmentation", config.augment, AUGMENTATIONS)
+
+
+def check_stages(config: Config, scenario: Scenario) -> None:
+    """Refuse now what could not be trained when its stage comes."""
+    if issubclass(METHODS[config.method], Replay):
+        check_budget(config, len(scenario.class_names))
+    for count in images_by_stage(config, scenario):
+        check_enough(count, config)
+
+
+def images_by_stage(config: Config, scenario: Scenario) -> list[int]:
+    """Return how many images each stage trains on; nothing of a method whose `begin` is its own."""
+    begin, share = METHODS[config.method].begin, Memory(config).share
+    if begin is Joint.begin:
+        return [len(stage.train_so_far) for stage in scenario.stages]
+    counts = [len(stage.train) for stage in scenario.stages]
+    if begin is Replay.begin:
+        for stage in scenario.stages[1:]:
+            of_old = stage.train_so_far.labels.bincount()[: stage.n_old]
+            counts[stage.index] += int(of_old.clamp(max=share(stage.n_old)).sum())
+    return counts if begin in (Learner.begin, Replay.begin) else []
+
+
+def check_batch_norm(model: CilModel, config: Config, scenario: Scenario) -> None:
+    """Refuse a share of one image where batch norm has only one number to average."""
+    if 1 not in [smallest_share(count, config) for count in images_by_stage(config, scenario)]:
+        return
+    shape = scenario.dataset.train.store.shape[1:]
+    image = torch.zeros(1, *shape, dtype=torch.uint8, device=model.device)
+    try:
+        deepcopy(model).train().features(image)
+    except ValueError as error:
+        raise InputError(
+            f"a batch would leave one image for a process, and batch norm needs more in this "
+            f"network ({error}); use a larger batch size, or fewer processes"
+        ) from error
 
 
 def build_model(config: Config, scenario: Scenario) -> CilModel:
@@ -173,7 +212,7 @@ def take_up(learner: Learner, checkpoint: Checkpoint) -> None:
     try:
         restore(learner, checkpoint.tensors, checkpoint.numbers)
     except (RuntimeError, KeyError, ValueError, TypeError) as error:  # torch's, of names and shapes
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:200]  # torch names it in its second line
         raise InputError(f"the checkpoint does not fit these settings: {reason}") from error
 
 

@@ -114,11 +114,21 @@ class OneByOne(Dataset[Tensor]):
         return self.transform(self.samples.picture(position))
 
 
+def smallest_batch(count: int, config: Config) -> int:
+    """Return how many of so many images the smallest batch holds: they differ by one at most."""
+    return count // ceil(count / config.batch_size) if count else 0
+
+
+def smallest_share(count: int, config: Config) -> int:
+    """Return how many images a process gets at least, of every batch."""
+    return smallest_batch(count, config) // world_size()
+
+
 def check_enough(count: int, config: Config) -> None:
     """Refuse batches that leave a process without an image."""
-    smallest = count // ceil(count / config.batch_size) if count else 0
-    if smallest < world_size():
+    if smallest_share(count, config) == 0:
         raise InputError(
-            f"a batch of {smallest} images cannot be shared by {world_size()} processes (the stage "
-            f"has {count} images, batch_size is {config.batch_size}); use fewer processes"
+            f"a batch of {smallest_batch(count, config)} images cannot be shared by {world_size()} "
+            f"processes (the stage has {count} images, batch_size is {config.batch_size}); use "
+            f"fewer processes"
         )

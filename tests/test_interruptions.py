@@ -30,7 +30,10 @@ from trouble import PATIENCE, cilkit, finish, start
 from cilkit import (
     METHODS,
     Config,
+    InputError,
     Learner,
+    Stage,
+    build,
     build_scenario,
     learn,
     read_records,
@@ -41,7 +44,7 @@ from cilkit.cli import explain, main
 from cilkit.data import DataSet, Samples
 from cilkit.datasets import image_set
 from cilkit.distributed import Stopped, stop_if_asked, stoppable
-from cilkit.experiment import build_model, first_records
+from cilkit.experiment import build_model, first_records, images_by_stage
 from cilkit.means import Means
 from cilkit.metrics import stage_accuracy
 from cilkit.records import ResumeRecord, RunRecord, StageRecord, stage_records
@@ -547,6 +550,47 @@ def test_hardly_any_images_are_enough(counts: tuple[int, ...], increment: int, m
     learner = METHODS[method](build_model(config, scenario), config)
     stages = [r for r in learn(learner, scenario) if isinstance(r, StageRecord)]
     assert len(stages) == len(counts) // increment
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_how_many_images_a_stage_has_is_known_before_it_begins(method: str) -> None:
+    """Of old classes with more images than their share, with as many, and with fewer."""
+    config = Config(method=method, increment=1, budget=20, epochs=1, batch_size=16)
+    scenario = build_scenario(few_images(30, 5, 12, 2, 40), config)
+    learner, counts = METHODS[method](build_model(config, scenario), config), []
+    for stage in scenario.stages:
+        counts.append(len(learner.begin(stage)))
+        learner.end(stage)
+    assert images_by_stage(config, scenario) == counts
+
+
+def test_a_stage_too_small_for_the_processes_is_refused_before_the_first_one(
+    monkeypatch: Patch,
+) -> None:
+    monkeypatch.setattr("cilkit.loader.world_size", lambda: 2)
+    config = Config(method="finetune", increment=1, batch_size=16)
+    with pytest.raises(InputError, match=r"a batch of 1 images .* \(the stage has 1 images"):
+        build(config, few_images(60, 60, 1))
+    build(replace(config, method="replay"), few_images(60, 60, 1))  # exemplars make it larger
+
+
+def test_a_method_that_chooses_its_own_images_is_asked_when_its_stage_comes(
+    monkeypatch: Patch,
+) -> None:
+    class Twice(Learner):
+        def begin(self, stage: Stage) -> Samples:
+            return super().begin(stage) + stage.train
+
+    monkeypatch.setitem(METHODS, "twice", Twice)
+    monkeypatch.setattr("cilkit.loader.world_size", lambda: 2)
+    build(Config(method="twice", increment=1), few_images(60, 1))
+
+
+def test_one_image_is_refused_where_batch_norm_sees_one_number_of_it() -> None:
+    config = Config(increment=1, batch_size=1, budget=6)
+    with pytest.raises(InputError, match="one image for a process, and batch norm needs more"):
+        build(replace(config, backbone="resnet18"), few_images(3, 3))
+    build(config, few_images(3, 3))  # resnet8 still has 2 × 2 pixels at its end
 
 
 # Any settings, any place.
