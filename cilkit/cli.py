@@ -198,7 +198,8 @@ def say(sentence: str, status: int) -> int:
 def explain(error: Exception) -> str:
     """Return a sentence for what can break a run off through no fault of the program, else ''."""
     if lacks_memory(error):
-        return "out of memory; a smaller --batch-size needs less"
+        where = getattr(error, "__notes__", ["outside of training steps; free some for it"])
+        return f"out of memory {where[0]}"
     if isinstance(error, BadImage):
         return f"{error}; mend the file (`cilkit data` names all that are damaged)"
     if isinstance(error, OSError):

@@ -161,6 +161,17 @@ def stop_if_asked(step: int) -> None:
         raise Stopped(asked)
 
 
+@contextmanager
+def advice(words: str) -> Iterator[None]:
+    """Where memory runs out within, note what ran out and what helps; `cilkit` says it."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if lacks_memory(error):
+            error.add_note(words)
+        raise
+
+
 def lacks_memory(error: Exception) -> bool:
     """Tell whether an error means that memory ran out; on a CPU, torch has no class for it."""
     words = ("allocate memory", "out of memory", "ALLOC_FAILED")

@@ -1,7 +1,8 @@
 """What a model makes of samples that it is not trained on: features and predictions.
 
 In evaluation mode, without augmentation, without gradients. The work is cut into the same chunks
-whatever the number of processes, so that the results are the same to the last bit.
+whatever the number of processes, so that the results are the same to the last bit. Only where the
+memory has no room for a chunk is it cut in two.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cilkit.data import Samples
-from cilkit.distributed import gather, rank, world_size
+from cilkit.distributed import advice, gather, lacks_memory, rank, world_size
 from cilkit.model import CilModel
 
 CHUNK = 256
@@ -42,6 +43,7 @@ def predict(model: CilModel, samples: Samples) -> Predictions:
     return Predictions(samples.labels, predicted.long(), confidence.float())
 
 
+@advice("in a test, where the network looks at one image at a time; free some for it")
 @torch.no_grad()
 def in_chunks(model: CilModel, samples: Samples, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply `function` to all images, (B, C, H, W) -> (B, K), shared out; return (N, K)."""
@@ -50,9 +52,23 @@ def in_chunks(model: CilModel, samples: Samples, function: Callable[[Tensor], Te
     shares = dealt(len(samples), world_size())
     lengths = [sum(map(len, share)) for share in shares]
     mine = shares[rank()] or [torch.arange(0)]  # no chunk left: no images
-    rows = [function(images.to(model.device)) for images in samples.batches(mine)]
+    rows = [in_halves(function, images, model.device) for images in samples.batches(mine)]
     model.train(was_training)
     return gather(torch.cat(rows), lengths).cpu()
+
+
+def in_halves(function: Callable[[Tensor], Tensor], images: Tensor, device: torch.device) -> Tensor:
+    """Apply `function` to images on a device; where memory runs out, to one half after the other.
+
+    No setting needs to say how many images a device has room for.
+    """
+    try:
+        return function(images.to(device))
+    except (RuntimeError, MemoryError) as error:
+        if len(images) <= 1 or not lacks_memory(error):
+            raise
+    # What the attempt has left in memory is free only here, when its error is gone.
+    return torch.cat([in_halves(function, half, device) for half in images.chunk(2)])
 
 
 def dealt(count: int, processes: int, chunk: int = CHUNK) -> list[list[Tensor]]:

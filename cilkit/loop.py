@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from cilkit.data import Scenario
-from cilkit.distributed import agree, average_gradients, seed_all, whole_step
+from cilkit.distributed import advice, agree, average_gradients, seed_all, whole_step
 from cilkit.evaluation import examine
 from cilkit.learner import Learner
 from cilkit.loader import Batch, Loader
@@ -45,6 +45,7 @@ def learn(learner: Learner, scenario: Scenario) -> Iterator[EpochRecord | StageR
         yield StageRecord(*classes, before, after, len(learner.memory), facts, mark)
 
 
+@advice("in a training step; a smaller --batch-size needs less")
 def train_epoch(
     learner: Learner, batches: Iterable[Batch], lr: float
 ) -> tuple[dict[str, float], float]:

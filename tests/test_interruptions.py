@@ -20,7 +20,7 @@ import damage
 import kill
 import pytest
 import torch
-from conftest import MakeLearner
+from conftest import MakeLearner, MakeModel
 from drawn import grow
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,8 +45,10 @@ from cilkit.data import DataSet, Samples
 from cilkit.datasets import image_set
 from cilkit.distributed import Stopped, stop_if_asked, stoppable
 from cilkit.experiment import build_model, first_records, images_by_stage
+from cilkit.inference import features_of
 from cilkit.means import Means
 from cilkit.metrics import stage_accuracy
+from cilkit.model import CilModel
 from cilkit.records import ResumeRecord, RunRecord, StageRecord, stage_records
 from cilkit.state import restore, state_of
 from cilkit.workers import results
@@ -407,7 +409,8 @@ def starved(folder: Path) -> Ended:
 
 def test_a_process_that_runs_out_of_memory_says_what_helps(starved: Ended) -> None:
     assert starved.statuses == [1, 1]
-    assert "out of memory; a smaller --batch-size needs less; what was saved" in starved.said
+    sentence = "out of memory in a training step; a smaller --batch-size needs less; what was saved"
+    assert sentence in starved.said
 
 
 def test_a_process_that_ends_alone_is_missed_by_the_others(starved: Ended) -> None:
@@ -442,6 +445,45 @@ def test_a_worker_that_dies_while_it_hands_a_batch_over_gets_the_same_sentence(
     with pytest.raises(RuntimeError) as raised:
         list(results(broken()))  # type: ignore[arg-type]  # in place of torch's loader
     assert explain(raised.value).startswith("a process that reads images died")
+
+
+def starving(model: CilModel, most: int) -> CilModel:
+    """Let a model run out of memory where it looks at more images than so many, not to learn."""
+    features = model.features
+
+    def hungry(images: Tensor) -> Tensor:
+        if not model.training and len(images) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return features(images)
+
+    model.features = hungry  # type: ignore[method-assign]
+    return model
+
+
+def test_a_test_takes_as_many_images_at_once_as_memory_holds(make_model: MakeModel) -> None:
+    samples = few_images(500).test
+    samples = samples.take(torch.arange(2).repeat(250))
+    model = make_model()
+    model.grow_to(1)
+    expected = features_of(model, samples)
+    assert torch.allclose(features_of(starving(model, 60), samples), expected, atol=1e-6)
+
+
+def test_memory_that_runs_out_in_a_test_is_no_matter_of_the_batch_size(
+    tmp_path: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(
+        "cilkit.experiment.build_model", lambda *parts: starving(build_model(*parts), 0)
+    )
+    assert main([*QUICK, "--out", str(tmp_path / "run")]) == 1
+    said = capsys.readouterr().err
+    assert "cilkit: out of memory in a test, where the network looks at one image" in said
+    assert "batch-size" not in said
+
+
+def test_memory_that_runs_out_before_any_step_is_no_matter_of_the_batch_size() -> None:
+    said = explain(MemoryError())
+    assert said == "out of memory outside of training steps; free some for it"
 
 
 def test_processes_whose_weights_differ_stop_at_the_end_of_the_stage(tmp_path: Path) -> None:

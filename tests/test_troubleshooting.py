@@ -17,6 +17,7 @@ import torch
 from cilkit.checkpoint import NEWEST, PREVIOUS
 from cilkit.cifar100 import ARCHIVE
 from cilkit.cli import main
+from cilkit.learner import Learner
 from cilkit.lock import LOCK
 from cilkit.provenance import traits
 
@@ -114,6 +115,16 @@ def no_memory(patch: Patch) -> list[str]:
     return RUN
 
 
+def no_memory_in_a_step(patch: Patch) -> list[str]:
+    patch.setattr(Learner, "losses", lambda *_: torch.empty(10**15))
+    return RUN
+
+
+def no_memory_in_a_test(patch: Patch) -> list[str]:
+    patch.setattr("cilkit.inference.in_halves", lambda *_: torch.empty(10**15))
+    return RUN
+
+
 def no_gpu(patch: Patch) -> list[str]:
     if torch.cuda.is_available():
         pytest.skip("a GPU is here")
@@ -164,7 +175,9 @@ TROUBLES = {
     "the checkpoint": damaged,
     "cannot write": read_only,
     "No space left": full_disk,
-    "out of memory": no_memory,
+    "outside of training steps": no_memory,
+    "in a training step": no_memory_in_a_step,
+    "in a test": no_memory_in_a_test,
     "device 'cuda'": no_gpu,
     "is not finite": wild,
     "no CIFAR-100": no_archive,
