@@ -20,7 +20,7 @@ from cilkit.distributed import from_main
 from cilkit.errors import InputError
 from cilkit.files import Files
 from cilkit.images import BadImage, Unreadable, check_image, open_image
-from cilkit.workers import in_workers
+from cilkit.workers import in_workers, results
 
 AT_ONCE = 256  # images for which a worker is asked at a time
 
@@ -115,7 +115,8 @@ def look_at(samples: Samples, look: Callable[[str], bytes | None]) -> dict[int, 
         parts = torch.arange(len(samples)).split(AT_ONCE)
         workers = min(os.cpu_count() or 1, len(parts) // 8)  # a few images need none
         loader = in_workers(Examiner(samples, look), workers, sampler=parts, batch_size=None)
-        bar = tqdm(loader, "checking files", len(parts), delay=2, leave=False, disable=None)
+        read = results(loader)
+        bar = tqdm(read, "checking files", len(parts), delay=2, leave=False, disable=None)
         for answers in bar:
             said |= answers
     return said

@@ -207,7 +207,10 @@ def explain(error: Exception) -> str:
     if isinstance(error, ArithmeticError | ProcessesDiffer):
         return str(error)
     if lost_worker(error):
-        return "a process that reads images died; fewer --workers need less memory"
+        return (
+            "a process that reads images died or hangs; fewer --workers need less memory and fewer "
+            "open files"
+        )
     if lost_process(error):
         return f"process {told_rank()} lost touch with another one, which died or hangs"
     return ""

@@ -17,6 +17,7 @@ from cilkit.data import DataSet, Scenario, build_scenario
 from cilkit.datasets import DATASETS, build_dataset
 from cilkit.distributed import (
     Stopped,
+    at_once,
     find_device,
     from_main,
     is_main,
@@ -40,11 +41,13 @@ from cilkit.provenance import describe
 from cilkit.records import EpochRecord, Record, ResumeRecord, RunRecord, StageRecord
 from cilkit.state import check_all_is_saved, restore, state_of
 from cilkit.transforms import AUGMENTATIONS, check_policy
+from cilkit.workers import make_room
 
 Observer = Callable[[Record], None]
 Progress = EpochRecord | StageRecord
 
 
+@at_once()
 def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scenario]:
     """Return the learner and the stages that `config` describes, or those of a data set given.
 
@@ -53,6 +56,7 @@ def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scen
     config = naming(dataset, config)
     check_names(config, dataset)
     check_torchvision()
+    make_room(config.workers, loaders=2)  # the training's wait while others read for a test
     device = find_device(config.device)
     if config.threads is not None:
         torch.set_num_threads(config.threads)

@@ -2,8 +2,9 @@
 
 `TROUBLE="SIGKILL 1 5" python tests/trouble.py run ...` is `cilkit run ...` whose process 1 gets
 SIGKILL at its fifth step; "sleep 1 5" makes it hang there, with "nan 1 5" its loss is no number any
-more, with "memory 1 5" it gets no memory, with "worker 1 5" a worker of its own is killed, and with
-"drift 1 5" its weights go ways of their own. A restarted process has no trouble.
+more, with "memory 1 5" it gets no memory, with "worker 1 5" a worker of its own is killed, with
+"deaf 1 5" a worker is halted, and with "drift 1 5" its weights go ways of their own. A restarted
+process has no trouble.
 """
 
 import os
@@ -117,7 +118,7 @@ def cause(trouble: str) -> None:
 
 
 def befall(kind: str, learner: Learner, values: dict[str, Tensor]) -> None:
-    """Hang, lose a loss, the memory, a worker or the way of the others, or get a signal."""
+    """Hang, lose a loss, memory, a worker or the way of the others, or get a signal."""
     if kind == "sleep":
         time.sleep(2 * PATIENCE)
     elif kind == "nan":
@@ -126,6 +127,8 @@ def befall(kind: str, learner: Learner, values: dict[str, Tensor]) -> None:
         torch.empty(10**15)
     elif kind == "worker":
         active_children()[0].kill()
+    elif kind == "deaf":
+        os.kill(active_children()[0].pid or 0, signal.SIGSTOP)
     elif kind == "drift":
         learner.model.classifier.heads[0].weight.data += 1e-3
     else:
