@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
+from selection import BUDGETS, CHAPTER, CHOICES, SEEDS
+from test_notebooks import cells
 from test_readability import CORE, PACKAGE, code_lines
 
 from cilkit import PRESETS
@@ -146,3 +148,63 @@ def test_what_other_machines_were_compared_with_are_the_stored_results() -> None
 def test_the_readme_states_the_size_of_the_core() -> None:
     lines = sum(code_lines(PACKAGE / name) for name in CORE)
     assert f"The method, the loop and the formulas are {lines} lines" in README
+
+
+# What a page's cell prints of its own run, where that run is stored as well: the notebook, the
+# words with the record's numbers to be filled in, and the record.
+PAIRS = [
+    (
+        "03_exemplars",
+        "replay, this run: average {average:.1f} %, last {last:.1f} %",
+        "digits/replay-seed30",
+    ),
+    *(
+        (
+            "03_exemplars",
+            f"budget {budget:3}: {budget // 8:2} of an old class, 133 of a new one; "
+            "old {old:.1f} %, new {new:.1f} %",
+            f"digits-selection/herding-{budget}-seed30",
+        )
+        for budget in (20, 80, 200)
+    ),
+    (
+        "04_distillation",
+        "this run    old {old:4.1f}   new {new:4.1f}   all {last:4.1f}",
+        "digits/replay-kd-seed30",
+    ),
+    (
+        "04_distillation",
+        "exemplars and teacher      old {old:5.1f} %   new {new:5.1f} %   all {last:5.1f} %",
+        "digits/replay-kd-seed30",
+    ),
+]
+
+
+def printed(page: str) -> str:
+    """Return all that the cells of a notebook printed, as it is stored."""
+    outputs = [
+        o for cell in cells(ROOT / "book" / f"{page}.ipynb", "code") for o in cell["outputs"]
+    ]
+    return "".join("".join(output.get("text", "")) for output in outputs)
+
+
+@pytest.mark.parametrize(("page", "words", "run"), PAIRS)
+def test_a_pages_run_is_the_stored_record_of_the_same_command(
+    page: str, words: str, run: str
+) -> None:
+    assert words.format(**summary(read_records(RESULTS / run))) in printed(page)
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_herding_and_random_are_compared_on_ten_seeds_by_the_chapters_cell(
+    budget: int, choice: str
+) -> None:
+    runs = by_method(RESULTS / "digits-selection")[f"{choice}-{budget}"]
+    made = [run_record(records) for records in runs]
+    assert [run.config["seed"] for run in made] == list(SEEDS)
+    command = f"book/{CHAPTER.name}: last_stage({budget}, {choice!r})"
+    assert {run.machine["command"] for run in made} == {command}
+    wanted = replace(PRESETS["digits"], method="replay", budget=budget, selection=choice)
+    for run, seed in zip(made, SEEDS, strict=True):
+        assert replace(wanted, seed=seed).differences(run.config) == []
