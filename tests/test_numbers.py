@@ -11,7 +11,7 @@ from selection import BUDGETS, CHAPTER, CHOICES, SEEDS
 from test_notebooks import cells
 from test_readability import CORE, PACKAGE, code_lines
 
-from cilkit import PRESETS
+from cilkit import PRESETS, read_records
 from cilkit.compare import spread, summarise
 from cilkit.metrics import summary
 from cilkit.records import run_record
