@@ -145,6 +145,14 @@ def test_what_other_machines_were_compared_with_are_the_stored_results() -> None
     assert here == {method: summary_of("digits")[method]["last"] for method in here}
 
 
+@pytest.mark.parametrize("number", ["last", "average"])
+def test_the_presets_say_what_the_heads_first_values_are_worth(number: str) -> None:
+    found = json.loads((RESULTS / "head-init.json").read_text())[number]
+    gains = [b - a for a, b in zip(found["torch"], found["pycil"], strict=True)]
+    told = f"{number} {mean(gains):+.1f} +- {stdev(gains) / len(gains) ** 0.5:.1f}"
+    assert told in (PACKAGE / "presets.py").read_text(encoding="utf-8")
+
+
 def test_the_readme_states_the_size_of_the_core() -> None:
     lines = sum(code_lines(PACKAGE / name) for name in CORE)
     assert f"The method, the loop and the formulas are {lines} lines" in README
