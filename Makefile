@@ -36,7 +36,7 @@ notebooks: $(VENV)/ready
 	$(BIN)/python book/refresh.py
 	$(BIN)/python book/chinese.py
 
-# On how many of twenty seeds does each claim of the chapters hold? Half an hour; results/claims.json.
+# On how many of twenty seeds does each claim of the chapters hold? Kept in results/claims.json.
 claims: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python book/claims.py
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from cilkit.config import Config
 
-# Small enough to watch: five stages of two digits, half a minute of CPU for all four methods.
-# Chosen on seeds 0 to 19 so that each repair shows and the numbers stand still: a network without
+# Small enough to watch: five stages of two digits, seconds for each method.
+# Chosen on seeds 0 to 19 (two earlier choices failed on 20 to 29) so that each repair shows and the numbers stand still: a network without
 # convolutions or batch norm, which spreads far less over seeds than a small ResNet does here. 80
 # exemplars, since with 200 replay alone all but solves the digits; a weight decay twenty times the
 # usual, since a short run must shrink the old prototypes as far as a long one does. Distillation is
