@@ -25,7 +25,8 @@ from cilkit.teaching import laboratory
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 METHODS = ("finetune", "lwf", "replay", "replay-kd", "wa")
 SEEDS = range(10)
-PYTHON = replace(
+# The page's own settings; those of the preset are the chapters'.
+LABORATORY = replace(
     PRESETS["digits"],
     backbone="mlp",
     augment="none",
@@ -108,7 +109,7 @@ def record() -> None:
     with opened() as page:
         browser = {method: in_browser(page, method) for method in METHODS}
         name = page.context.browser.version
-    python = {method: in_python(replace(PYTHON, method=method)) for method in METHODS}
+    python = {method: in_python(replace(LABORATORY, method=method)) for method in METHODS}
     last = {method: {"browser": browser[method], "python": python[method]} for method in METHODS}
     content = {"made_with": versions() | {"chromium": name}, "last": last}
     RECORD.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

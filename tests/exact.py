@@ -2,30 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cilkit import PRESETS, Config, build, learn
+from cilkit import Config, build, learn
 from cilkit.data import Scenario
 from cilkit.distributed import seed_all, seed_for
 from cilkit.inference import predict
 from cilkit.learner import Learner
 from cilkit.model import CilModel
 from cilkit.records import EpochRecord, StageRecord
-
-# The page's own settings; those of the preset are the chapters'.
-LABORATORY = replace(
-    PRESETS["digits"],
-    backbone="mlp",
-    augment="none",
-    budget=50,
-    epochs=20,
-    lr=0.1,
-    weight_decay=1e-2,
-)
 
 
 class Exact(CilModel):

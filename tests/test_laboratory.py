@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import BROWSER, Herding
-from exact import LABORATORY, exact_run
+from exact import exact_run
 from test_functional import (
     DEGENERATE,
     KINDS,
@@ -22,6 +22,7 @@ from test_functional import (
     two_logits,
 )
 
+from benchmarks.laboratory import LABORATORY
 from cilkit import build, herd
 from cilkit.config import Config
 from cilkit.datasets import digits

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import BROWSER
-from exact import LABORATORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.laboratory import LABORATORY
 from cilkit import METHODS, Config
 from cilkit.compare import spread
 from cilkit.methods.joint import Joint
