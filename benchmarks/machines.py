@@ -2,7 +2,7 @@
 
     python -m benchmarks.machines --out runs/machines
 
-Older processors are played by telling PyTorch and oneDNN to leave newer instructions alone. The
+Older processors are played by telling PyTorch, oneDNN and MKL to leave newer instructions alone. The
 table is kept in results/machines.json; book/troubleshooting.md states what it says.
 """
 
@@ -20,11 +20,18 @@ KEPT = Path(__file__).parents[1] / "results" / "machines.json"
 COMPARE = ["-m", "cilkit", "compare", "--preset", "digits", "--resume"]
 COMPARE += ["--methods", "replay", "replay-kd", "wa", "--seeds", *map(str, SEEDS)]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def only(torch: str, onednn: str, mkl: str) -> dict[str, str]:
+    """Return the environment that holds the three libraries to these instructions."""
+    return {"ATEN_CPU_CAPABILITY": torch, "ONEDNN_MAX_CPU_ISA": onednn, "MKL_CBWR": mkl}
+
+
 # What is set in the environment, what comes before the program, and its further options.
 WAYS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     "here": ({}, [], []),
-    "AVX2": ({"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}, [], []),
-    "SSE4.1": ({"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}, [], []),
+    "AVX2": (only("avx2", "AVX2", "AVX2"), [], []),
+    "SSE4.1": (only("default", "SSE41", "COMPATIBLE"), [], []),
     "two threads": ({}, [], ["--threads", "2"]),
     "two processes": ({"OMP_NUM_THREADS": "1"}, TORCHRUN, []),
 }
