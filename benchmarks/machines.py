@@ -2,8 +2,8 @@
 
     python -m benchmarks.machines --out runs/machines
 
-Older processors are played by telling PyTorch, oneDNN and MKL to leave newer instructions alone. The
-table is kept in results/machines.json; book/troubleshooting.md states what it says.
+Older processors are played by telling PyTorch, oneDNN and MKL to leave newer instructions alone.
+The table is kept in results/machines.json; book/troubleshooting.md states what it says.
 """
 
 import argparse
