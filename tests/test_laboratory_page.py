@@ -163,6 +163,13 @@ def test_a_run_stops_before_each_alignment_and_goes_on(visit: Visit) -> None:
     assert "old/new = 1.00" in says(page, "lengths"), "both means are equal after the alignment"
 
 
+def test_a_second_run_does_not_stand_as_done_before_it_has_begun(visit: Visit) -> None:
+    page = visit(SHORT)
+    train(page)
+    click = "document.querySelector('.lab-train').click()"
+    assert page.evaluate(f"{click}, document.querySelector('.cil-lab').dataset.phase") == "running"
+
+
 @pytest.mark.parametrize(
     ("step", "place"), [("batch", "step 1"), ("epoch", "epoch 1"), ("stage", "end of stage 1")]
 )

@@ -434,12 +434,12 @@
       state.phase = "running";
       state.at = null;
       teach.ask({ ask: "go", until, hold: state.hold });
-      changed();
+      draw(); // at once: who waits for the end must not see the last run's
     };
     const pause = () => {
       state.phase = "paused";
       teach.ask({ ask: "pause" });
-      changed();
+      draw();
     };
     const restart = () => {
       teach.ask({ ask: "pause" });
@@ -447,7 +447,7 @@
       count += 1;
       Object.assign(state, { run: null, phase: "ready", at: null, live: null, held: null });
       say("Ready.");
-      changed();
+      draw();
     };
 
     const finish = () => {
