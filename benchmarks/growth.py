@@ -30,17 +30,17 @@ from torch import nn
 from benchmarks.harness import Row, Timing, interleaved, seconds
 from cilkit import Config, DataSet, Learner, Scenario, build, learn, run, summary
 from cilkit.backbones import BACKBONES
-from cilkit.data import build_scenario
-from cilkit.distributed import is_main, processes, total
-from cilkit.evaluation import examine
+from cilkit.data.loader import Loader
+from cilkit.data.scenario import build_scenario
 from cilkit.experiment import save
-from cilkit.figures import FAINT, new_figure, spread
-from cilkit.folder import rewrite
-from cilkit.loader import Loader
+from cilkit.inference import examine
 from cilkit.loop import train_epoch
-from cilkit.plot import plot
-from cilkit.provenance import describe
-from cilkit.records import EpochRecord, Examination, Record, StageRecord
+from cilkit.machine.processes import is_main, processes, total
+from cilkit.runs.folder import rewrite
+from cilkit.runs.provenance import describe
+from cilkit.runs.records import EpochRecord, Examination, Record, StageRecord
+from cilkit.show.layout import FAINT, new_figure, spread
+from cilkit.show.save import plot
 from cilkit.state import fingerprint_of
 
 Work = Callable[[], object]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from cilkit.provenance import machine, versions
+from cilkit.runs.provenance import machine, versions
 
 Clock = Callable[[], float]
 

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.harness import Row, seconds
 from cilkit import PRESETS, Config, StageRecord, run
 from cilkit.metrics import accuracy
-from cilkit.provenance import versions
+from cilkit.runs.provenance import versions
 from cilkit.teaching import laboratory
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

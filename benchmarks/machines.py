@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cilkit.provenance import machine, versions
+from cilkit.runs.provenance import machine, versions
 
 SEEDS = range(30, 40)
 KEPT = Path(__file__).parents[1] / "results" / "machines.json"

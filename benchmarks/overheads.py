@@ -23,11 +23,11 @@ import torch
 from benchmarks.harness import Row, Timing, interleaved, per, seconds
 from benchmarks.step import BATCH, FORMATS, learner_of, step
 from cilkit import DataSet, EpochRecord, Learner, Samples, build
+from cilkit.data.loader import Loader
 from cilkit.experiment import Observer, save
-from cilkit.folder import append
-from cilkit.loader import Loader
-from cilkit.observers import Console, Csv
-from cilkit.plot import plot
+from cilkit.runs.folder import append
+from cilkit.show.observers import Console, Csv
+from cilkit.show.save import plot
 
 FAST = FORMATS["bf16 channels_last"]
 STEPS = ceil((10 * 500 + 2000) / BATCH)

@@ -16,8 +16,8 @@ from torch import Tensor
 from benchmarks.harness import Row, Timing, interleaved, less_time, per, seconds
 from benchmarks.step import timed_steps
 from cilkit import PRESETS, Config, DataSet
-from cilkit.loader import OneByOne
-from cilkit.transforms import BATCHED, timm_transform
+from cilkit.data.loader import OneByOne
+from cilkit.data.transforms import BATCHED, timm_transform
 
 CONFIG = PRESETS["cifar100-b50-10"]
 BATCH, BATCHES, ONES = 128, 16, 256

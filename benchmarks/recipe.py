@@ -16,12 +16,12 @@ from typing import Any
 from cilkit import PRESETS, Config, run
 from cilkit.compare import KeepFirstStage, find_first_stage
 from cilkit.config import as_path
-from cilkit.distributed import ASKED, Stopped
 from cilkit.errors import lookup
 from cilkit.experiment import Observer
+from cilkit.machine.stopping import ASKED, Stopped
 from cilkit.metrics import stage_accuracy
-from cilkit.observers import Console
-from cilkit.records import Record, StageRecord, read_records, stage_records
+from cilkit.runs.records import Record, StageRecord, read_records, stage_records
+from cilkit.show.observers import Console
 
 BASE = replace(PRESETS["cifar100-b50-10-short"], method="wa")
 TUNED = PRESETS["cifar100-b50-10-short-tuned"]  # three changes together

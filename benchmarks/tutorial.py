@@ -24,9 +24,9 @@ import torch.nn.functional as F
 
 from benchmarks.harness import Row, Timing, cpu_time, interleaved, less_time, print_table
 from cilkit.config import Config
-from cilkit.datasets import build_dataset
+from cilkit.data.datasets import build_dataset
 from cilkit.metrics import stage_accuracy
-from cilkit.records import read_records, stage_records
+from cilkit.runs.records import read_records, stage_records
 
 COMMON = {
     "backbone": "resnet20",

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist  # noqa: TID251 - the peer is a program of its own, without cilkit.distributed
+import torch.distributed as dist  # noqa: TID251 - the peer is a program of its own, without cilkit.machine.processes
 import torch.nn.functional as F
 from continuum import ClassIncremental
 from continuum.datasets import InMemoryDataset
@@ -39,10 +39,11 @@ from torchvision.transforms import Compose, Normalize, RandomCrop, ToTensor
 
 from cilkit.backbones import build_backbone
 from cilkit.config import Config
-from cilkit.data import DataSet, Samples, class_order
-from cilkit.datasets import build_dataset
+from cilkit.data.datasets import build_dataset
+from cilkit.data.samples import DataSet, Samples
+from cilkit.data.scenario import class_order
 from cilkit.functional import alignment
-from cilkit.model import CilClassifier
+from cilkit.heads import CilClassifier
 
 TEMPERATURE, KD_WEIGHT = 2.0, 0.5
 TEST_EVERY = 5  # epochs

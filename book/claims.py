@@ -50,7 +50,7 @@ def held(path: Path, seed: int) -> dict[str, bool]:
     """Run a notebook's code with this seed; return whether each claim held every time."""
     import torch
 
-    from cilkit.live import LivePlot
+    from cilkit.show.live import LivePlot
 
     torch.set_num_threads(1)
     # A drawing costs more than the training; mypy wants no method exchanged.
@@ -87,7 +87,7 @@ def count(paths: list[Path]) -> dict[str, dict[str, Any]]:
 
 def main(names: list[str]) -> None:
     """Count, and keep what the other notebooks reached."""
-    from cilkit.provenance import machine, versions
+    from cilkit.runs.provenance import machine, versions
 
     paths = [Path(name) for name in names] or sorted(BOOK.glob("*.ipynb"))
     earlier = json.loads(COUNTS.read_text()) if COUNTS.exists() else {}

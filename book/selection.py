@@ -17,7 +17,7 @@ from typing import Any
 from claims import SHOWN, code_of
 
 from cilkit.experiment import describe
-from cilkit.records import Record, to_json
+from cilkit.runs.records import Record, to_json
 
 BOOK = Path(__file__).parent
 CHAPTER = BOOK / "03_exemplars.ipynb"

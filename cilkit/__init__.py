@@ -14,10 +14,12 @@ from cilkit.loop import learn
 from cilkit.learner import Learner
 from cilkit.methods import METHODS
 from cilkit.functional import alignment, distillation_loss, herd
-from cilkit.model import CilClassifier, CilModel
+from cilkit.heads import CilClassifier
+from cilkit.model import CilModel
 from cilkit.memory import Memory
-from cilkit.data import DataSet, Samples, Scenario, Stage, build_scenario
-from cilkit.records import EpochRecord, Record, RunRecord, StageRecord, read_records
+from cilkit.data.samples import DataSet, Samples
+from cilkit.data.scenario import Scenario, Stage, build_scenario
+from cilkit.runs.records import EpochRecord, Record, RunRecord, StageRecord, read_records
 from cilkit.metrics import accuracy_matrix, summary
 from cilkit.errors import InputError
 

@@ -15,26 +15,26 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from cilkit.config import Config, as_path
-from cilkit.distributed import (
+from cilkit.data.images import BadImage
+from cilkit.data.workers import lost_worker
+from cilkit.errors import InputError, lookup
+from cilkit.experiment import Observer
+from cilkit.machine.devices import lacks_memory
+from cilkit.machine.processes import (
     ProcessesDiffer,
-    Stopped,
     from_main,
     is_main,
     is_restarted,
-    lacks_memory,
     local_rank,
     lost_process,
     processes,
-    stoppable,
     told_rank,
 )
-from cilkit.errors import InputError, lookup
-from cilkit.experiment import Observer
-from cilkit.images import BadImage
-from cilkit.observers import Console, Csv, TensorBoard
-from cilkit.outputs import EVENTS, TABLES, figure_names
+from cilkit.machine.stopping import Stopped, stoppable
 from cilkit.presets import PRESETS
-from cilkit.workers import lost_worker
+from cilkit.runs.outputs import EVENTS, TABLES
+from cilkit.show.observers import Console, Csv, TensorBoard
+from cilkit.show.save import figure_names
 
 Preset = Annotated[
     str, arg(help=f"the settings to start from: {', '.join(PRESETS)}", metavar="NAME")
@@ -61,7 +61,7 @@ class Run:
     def __call__(self) -> None:
         """Run, and draw."""
         from cilkit.experiment import run
-        from cilkit.folder import check_out
+        from cilkit.runs.folder import check_out
 
         out, resume = as_path(self.out), self.resume or is_restarted()
         from_main(lambda: check_out(out, resume, self.beside()))
@@ -92,8 +92,9 @@ class Compare:
 
     def __call__(self) -> None:
         """Compare, print the table, and draw."""
-        from cilkit.compare import compare, table
-        from cilkit.folder import check_comparison
+        from cilkit.compare import compare
+        from cilkit.metrics import table
+        from cilkit.runs.folder import check_comparison
 
         start = PRESETS[self.preset]
         if (self.config.method, self.config.seed) != (start.method, start.seed):
@@ -134,7 +135,7 @@ class Data:
 
     def __call__(self) -> None:
         """Survey, and print."""
-        from cilkit.survey import survey, table
+        from cilkit.show.survey import survey, table
 
         if is_main():
             config = Config(
@@ -151,7 +152,7 @@ class Data:
 def draw(folders: Sequence[Path], out: Path | None) -> None:
     """Draw all figures in the main process, and say where they are."""
     if is_main():
-        from cilkit.plot import plot
+        from cilkit.show.save import plot
 
         for path in plot(folders, out):
             print(f"drew {path}")

@@ -1,26 +1,24 @@
 """Several methods on several seeds: the ladder from forgetting to remembering. Chapter 6."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from math import isfinite
 from pathlib import Path
-from statistics import mean, stdev
 
-from cilkit import checkpoint
-from cilkit.checkpoint import Checkpoint
 from cilkit.config import Config, as_path, plain
-from cilkit.distributed import from_main, is_main, is_restarted
 from cilkit.errors import InputError, lookup
 from cilkit.experiment import Observer, run
-from cilkit.folder import check_comparison, find_run
-from cilkit.lock import alone_in
+from cilkit.machine.lock import alone_in
+from cilkit.machine.processes import from_main, is_main, is_restarted
 from cilkit.methods import METHODS
-from cilkit.metrics import summary
-from cilkit.outputs import SUMMARY, SUMMARY_UNFINISHED
-from cilkit.records import EpochRecord, Record, RunRecord, dumps
+from cilkit.metrics import summarise
+from cilkit.runs import checkpoint
+from cilkit.runs.checkpoint import Checkpoint
+from cilkit.runs.folder import check_comparison, find_run
+from cilkit.runs.outputs import SUMMARY, SUMMARY_UNFINISHED
+from cilkit.runs.records import EpochRecord, Record, RunRecord, dumps
 
 # Runs by method, one for each seed.
 Runs = dict[str, list[list[Record]]]
@@ -120,42 +118,3 @@ def check_folders(
         mine, folder = replace(config, method=method, seed=seed), out / f"{method}-seed{seed}"
         if folder.exists():
             find_run(folder, mine, resume)
-
-
-def summarise(runs: Mapping[str, Iterable[Sequence[Record]]]) -> dict[str, dict[str, list[float]]]:
-    """Return each method's last and average incremental accuracy, seed by seed, in percent."""
-    result = {}
-    for method, of_method in runs.items():
-        numbers = [summary(records) for records in of_method]
-        result[method] = {key: [round(n[key], 4) for n in numbers] for key in ("last", "average")}
-    return result
-
-
-COLUMNS = {
-    "last": "last",
-    "average": "average",
-    "forgetting": "forgetting",
-    "old": "old classes",
-    "new": "new classes",
-}
-
-
-def table(runs: Mapping[str, Iterable[Sequence[Record]]]) -> str:
-    """Return mean ± standard deviation over the seeds, a line for each method, in percent."""
-    lines = [f"{'percent':12}" + "".join(f"{title:>13}" for title in COLUMNS.values())]
-    for method, of_method in runs.items():
-        numbers = [summary(records) for records in of_method]
-        cells = [spread([n[key] for n in numbers]) for key in COLUMNS]
-        lines.append(f"{method:12}" + "".join(f"{cell:>13}" for cell in cells))
-    return "\n".join(lines)
-
-
-def spread(values: Sequence[float]) -> str:
-    """Return the mean, and the sample standard deviation if there are two values or more.
-
-    Where a number does not exist, such as what the first stage forgets, it is a dash.
-    """
-    if not all(map(isfinite, values)):
-        return "–"
-    centre = round(mean(values), 6)  # 9.05 is 9.1, however it was summed
-    return f"{centre:.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{centre:.1f}"

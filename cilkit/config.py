@@ -6,26 +6,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from torch import Tensor
 
 from cilkit.errors import InputError, shown
+from cilkit.plan import Plan
 
 # What may differ between a run and its resumption: where it runs, not what it computes.
 MACHINE_SETTINGS = frozenset(
     {"data_path", "download", "device", "threads", "workers", "save_every", "timeout"}
 )
-
-
-class Plan(NamedTuple):
-    """How one stage is trained: epochs, learning rate and weight decay."""
-
-    epochs: int
-    lr: float
-    weight_decay: float
-    milestones: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +159,8 @@ class Config:
             lr=choose(self.base_lr, self.lr),
             weight_decay=choose(self.base_weight_decay, self.weight_decay),
             milestones=choose(self.base_milestones, self.milestones),
+            schedule=self.schedule,
+            warmup=self.warmup,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -8,40 +8,35 @@ from time import perf_counter
 
 import torch
 
-from cilkit import checkpoint
 from cilkit.backbones import build_backbone, feature_size
-from cilkit.checkpoint import Checkpoint
-from cilkit.checks import check_torchvision, without_damage
 from cilkit.config import Config, as_path
-from cilkit.data import DataSet, Scenario, build_scenario
-from cilkit.datasets import DATASETS, build_dataset
-from cilkit.distributed import (
-    Stopped,
-    at_once,
-    find_device,
-    from_main,
-    is_main,
-    one_at_first,
-    seed_all,
-    synchronise,
-    world_size,
-)
+from cilkit.data.damage import check_torchvision, without_damage
+from cilkit.data.datasets import DATASETS, build_dataset
+from cilkit.data.loader import check_enough, smallest_share
+from cilkit.data.samples import DataSet
+from cilkit.data.scenario import Scenario, build_scenario
+from cilkit.data.transforms import AUGMENTATIONS, check_policy
+from cilkit.data.workers import make_room
 from cilkit.errors import InputError, lookup, unknown
-from cilkit.folder import append, check_same_data, find_run, rewrite
+from cilkit.heads import CilClassifier
 from cilkit.learner import Learner
-from cilkit.loader import check_enough, smallest_share
-from cilkit.lock import alone_in
 from cilkit.loop import learn
+from cilkit.machine.devices import find_device, synchronise
+from cilkit.machine.lock import alone_in
+from cilkit.machine.processes import from_main, is_main, one_at_first, world_size
+from cilkit.machine.seeds import seed_all
+from cilkit.machine.stopping import Stopped, at_once
 from cilkit.memory import Memory, check_budget
 from cilkit.methods import METHODS
 from cilkit.methods.joint import Joint
 from cilkit.methods.replay import Replay
-from cilkit.model import CilClassifier, CilModel, Normalise
-from cilkit.provenance import describe
-from cilkit.records import EpochRecord, Record, ResumeRecord, RunRecord, StageRecord
+from cilkit.model import CilModel, Normalise
+from cilkit.runs import checkpoint
+from cilkit.runs.checkpoint import Checkpoint
+from cilkit.runs.folder import append, check_same_data, find_run, rewrite
+from cilkit.runs.provenance import describe
+from cilkit.runs.records import EpochRecord, Record, ResumeRecord, RunRecord, StageRecord
 from cilkit.state import check_all_is_saved, restore, state_of
-from cilkit.transforms import AUGMENTATIONS, check_policy
-from cilkit.workers import make_room
 
 Observer = Callable[[Record], None]
 Progress = EpochRecord | StageRecord

@@ -6,25 +6,19 @@ memory has no room for a chunk is it cut in two.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from cilkit.data import Samples
-from cilkit.distributed import advice, gather, lacks_memory, rank, world_size
+from cilkit.data.samples import Samples
+from cilkit.data.scenario import Stage
+from cilkit.machine.devices import advice, lacks_memory
+from cilkit.machine.processes import gather, rank, world_size
+from cilkit.metrics import Predictions, calibration_error, confusion_matrix
 from cilkit.model import CilModel
+from cilkit.runs.records import Examination
 
 CHUNK = 256
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What the model said of each sample, and how sure it was."""
-
-    labels: Tensor  # (N,) the truth
-    predicted: Tensor  # (N,)
-    confidence: Tensor  # (N,) probability of the predicted class
 
 
 def features_of(model: CilModel, samples: Samples) -> Tensor:
@@ -76,3 +70,13 @@ def dealt(count: int, processes: int, chunk: int = CHUNK) -> list[list[Tensor]]:
     chunks = torch.arange(count).split(chunk)
     shares = torch.arange(len(chunks)).tensor_split(processes)
     return [[chunks[place] for place in share] for share in shares]
+
+
+def examine(model: CilModel, stage: Stage) -> Examination:
+    """Test the model on the test images of all classes seen so far."""
+    predictions = predict(model, stage.test)
+    return Examination(
+        confusion=confusion_matrix(predictions, stage.n_seen),
+        calibration_error=calibration_error(predictions),
+        norms=model.classifier.norms(),
+    )

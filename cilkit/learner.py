@@ -8,11 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cilkit.config import Config
-from cilkit.data import Samples, Stage
-from cilkit.distributed import average_statistics, stop_if_asked
-from cilkit.means import Means
+from cilkit.data.samples import Samples
+from cilkit.data.scenario import Stage
+from cilkit.machine.processes import average_statistics
+from cilkit.machine.stopping import stop_if_asked
 from cilkit.memory import Memory
 from cilkit.model import CilModel
+from cilkit.progress import Means
 
 
 class Learner:

@@ -4,13 +4,15 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from cilkit.data import Scenario
-from cilkit.distributed import advice, agree, average_gradients, seed_all, whole_step
-from cilkit.evaluation import examine
+from cilkit.data.loader import Batch, Loader
+from cilkit.data.scenario import Scenario
+from cilkit.inference import examine
 from cilkit.learner import Learner
-from cilkit.loader import Batch, Loader
-from cilkit.records import EpochRecord, StageRecord
-from cilkit.schedule import learning_rate
+from cilkit.machine.devices import advice
+from cilkit.machine.processes import agree, average_gradients
+from cilkit.machine.seeds import seed_all
+from cilkit.machine.stopping import whole_step
+from cilkit.runs.records import EpochRecord, StageRecord
 from cilkit.state import fingerprint_of, whole_or_undone
 
 
@@ -28,7 +30,7 @@ def learn(learner: Learner, scenario: Scenario) -> Iterator[EpochRecord | StageR
         if not hasattr(learner, "optimizer"):  # an interrupted stage goes on with its own
             learner.start_optimizer()
         for epoch in range(learner.epoch, plan.epochs):
-            lr = learning_rate(config, plan, epoch)
+            lr = plan.rate(epoch)
             batches = loader.epoch(stage.index, epoch, learner.step)
             losses, accuracy = train_epoch(learner, batches, lr)
             norms = learner.model.classifier.norms()

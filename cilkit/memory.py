@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cilkit.config import Config
-from cilkit.data import Samples, gathered
-from cilkit.distributed import seed_for
+from cilkit.data.samples import Samples, gathered
+from cilkit.data.store import restored_store, store_state
 from cilkit.errors import InputError
-from cilkit.files import restored_store, store_state
 from cilkit.functional import herd
+from cilkit.machine.seeds import seed_for
 
 
 class Memory:

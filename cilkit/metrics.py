@@ -5,17 +5,28 @@ each stage j whose classes were tested: R[i, j] is the accuracy on the classes o
 stage i, where all classes seen so far compete; it is NaN for j > i. n_j classes came with stage j.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from statistics import mean, stdev
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from cilkit.inference import Predictions
-from cilkit.records import Record, StageRecord, stage_records
+from cilkit.runs.records import Record, StageRecord, stage_records
 
 Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model said of each sample, and how sure it was."""
+
+    labels: Tensor  # (N,) the truth
+    predicted: Tensor  # (N,)
+    confidence: Tensor  # (N,) probability of the predicted class
 
 
 def confusion_matrix(predictions: Predictions, n_classes: int) -> list[list[int]]:
@@ -149,3 +160,42 @@ def summary(records: Sequence[Record]) -> dict[str, float]:
         "new_share": new_class_share(stage_records(records)[-1]),
         "calibration_error": stage_records(records)[-1].after.calibration_error,
     }
+
+
+def summarise(runs: Mapping[str, Iterable[Sequence[Record]]]) -> dict[str, dict[str, list[float]]]:
+    """Return each method's last and average incremental accuracy, seed by seed, in percent."""
+    result = {}
+    for method, of_method in runs.items():
+        numbers = [summary(records) for records in of_method]
+        result[method] = {key: [round(n[key], 4) for n in numbers] for key in ("last", "average")}
+    return result
+
+
+COLUMNS = {
+    "last": "last",
+    "average": "average",
+    "forgetting": "forgetting",
+    "old": "old classes",
+    "new": "new classes",
+}
+
+
+def table(runs: Mapping[str, Iterable[Sequence[Record]]]) -> str:
+    """Return mean ± standard deviation over the seeds, a line for each method, in percent."""
+    lines = [f"{'percent':12}" + "".join(f"{title:>13}" for title in COLUMNS.values())]
+    for method, of_method in runs.items():
+        numbers = [summary(records) for records in of_method]
+        cells = [spread([n[key] for n in numbers]) for key in COLUMNS]
+        lines.append(f"{method:12}" + "".join(f"{cell:>13}" for cell in cells))
+    return "\n".join(lines)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return the mean, and the sample standard deviation if there are two values or more.
+
+    Where a number does not exist, such as what the first stage forgets, it is a dash.
+    """
+    if not all(map(isfinite, values)):
+        return "–"
+    centre = round(mean(values), 6)  # 9.05 is 9.1, however it was summed
+    return f"{centre:.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{centre:.1f}"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cilkit.errors import InputError
+from cilkit.heads import CilClassifier
 
 
 class Normalise(nn.Module):
@@ -49,83 +50,6 @@ class Normalise(nn.Module):
         """Return the pixels, floats in [0, 1], of images that are normalised already."""
         pixels: Tensor = images * self.std + self.mean
         return pixels
-
-
-class CilClassifier(nn.Module):
-    """A linear classifier that grows: one small head per stage, their logits side by side.
-
-    Row c of `weight` is the prototype of class c: its logit is the product with the features.
-    """
-
-    def __init__(self, num_features: int, bias: bool = False, init: str = "torch") -> None:
-        """Build a classifier of no classes yet; `init` is how new heads are drawn."""
-        super().__init__()
-        self.num_features, self.has_bias, self.init = num_features, bias, init
-        self.heads = nn.ModuleList()
-
-    @property
-    def n_classes(self) -> int:
-        """Return how many classes it knows."""
-        return sum(self.head_sizes)
-
-    @property
-    def linears(self) -> list[nn.Linear]:
-        """Return the heads as what they are, which a `ModuleList` does not tell a type checker."""
-        return [head for head in self.heads if isinstance(head, nn.Linear)]
-
-    @property
-    def head_sizes(self) -> list[int]:
-        """Return how many classes each stage brought."""
-        return [len(head.weight) for head in self.linears]
-
-    @property
-    def weight(self) -> Tensor:
-        """Return the prototypes of all classes, (n_classes, num_features)."""
-        return torch.cat([head.weight for head in self.linears])
-
-    def grow_to(self, n_classes: int) -> None:
-        """Add a head for the classes that are missing; the rest stays untouched."""
-        missing = n_classes - self.n_classes
-        if missing > 0:
-            head = nn.Linear(self.num_features, missing, bias=self.has_bias)
-            if self.init == "pycil":
-                draw_as_pycil(head)
-            self.heads.append(head)
-
-    @torch.no_grad()
-    def scale_newest(self, gamma: float, bias: bool = False) -> None:
-        """Multiply the newest head's prototypes by `gamma`, and its bias too if asked."""
-        if not 0 < gamma < float("inf"):
-            raise ArithmeticError(
-                f"gamma is {gamma}: prototypes of length 0 or infinity cannot be aligned"
-            )
-        newest = self.linears[-1]
-        for parameter in newest.parameters() if bias else [newest.weight]:
-            parameter.mul_(gamma)
-
-    @torch.no_grad()
-    def clip(self) -> None:
-        """Set negative weights to zero, as WA's paper does after each step, and PyCIL does not."""
-        for head in self.linears:
-            head.weight.clamp_(min=0)
-
-    def norms(self) -> list[float]:
-        """Return the length of each class's prototype."""
-        return [round(norm, 5) for norm in self.weight.detach().norm(dim=1).tolist()]
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Features (B, num_features) -> logits (B, n_classes)."""
-        return torch.cat([head(features) for head in self.heads], dim=1)
-
-
-def draw_as_pycil(head: nn.Linear) -> None:
-    """Draw prototypes whose squares sum to 1 on average (`nn.Linear`: 1/3), and a bias of 0.
-
-    As PyCIL's `SimpleLinear` is drawn (convs/linears.py at 25e8156).
-    """
-    nn.init.kaiming_uniform_(head.weight, nonlinearity="linear")
-    if head.bias is not None:
-        nn.init.zeros_(head.bias)
 
 
 class CilModel(nn.Module):

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cilkit.distributed import from_all, rank, world_size
 from cilkit.errors import InputError
-from cilkit.fingerprint import fingerprint
 from cilkit.learner import Learner
-from cilkit.means import Means
+from cilkit.machine.processes import from_all, rank, world_size
 from cilkit.model import CilModel
+from cilkit.progress import Means
+from cilkit.runs.fingerprint import fingerprint
 
 Tensors = dict[str, Tensor]
 Numbers = dict[str, Any]

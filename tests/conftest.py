@@ -12,12 +12,13 @@ from hypothesis import settings
 from torch import Tensor, nn
 
 from cilkit.config import Config
-from cilkit.data import DataSet, Samples, Scenario, build_scenario
-from cilkit.datasets import image_set
-from cilkit.distributed import seed_all
+from cilkit.data.samples import DataSet, Samples, image_set
+from cilkit.data.scenario import Scenario, build_scenario
+from cilkit.heads import CilClassifier
 from cilkit.learner import Learner
+from cilkit.machine.seeds import seed_all
 from cilkit.methods import METHODS
-from cilkit.model import CilClassifier, CilModel, Normalise
+from cilkit.model import CilModel, Normalise
 
 settings.register_profile("cilkit", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("cilkit")

@@ -29,11 +29,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cilkit import Config, InputError, Learner, Record, build, run
-from cilkit.checkpoint import NEWEST, PREVIOUS, Checkpoint, load
-from cilkit.distributed import Stopped, stoppable
 from cilkit.experiment import first_records, take_up
-from cilkit.fingerprint import fingerprint
-from cilkit.folder import find_run
+from cilkit.machine.stopping import Stopped, stoppable
+from cilkit.runs.checkpoint import NEWEST, PREVIOUS, Checkpoint, load
+from cilkit.runs.fingerprint import fingerprint
+from cilkit.runs.folder import find_run
 
 # Three stages of digits, two epochs each: a second or two.
 QUICK = Config(

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from cilkit import Config, build, learn
-from cilkit.data import Scenario
-from cilkit.distributed import seed_all, seed_for
+from cilkit.data.scenario import Scenario
 from cilkit.inference import predict
 from cilkit.learner import Learner
+from cilkit.machine.seeds import seed_all, seed_for
 from cilkit.model import CilModel
-from cilkit.records import EpochRecord, StageRecord
+from cilkit.runs.records import EpochRecord, StageRecord
 
 
 class Exact(CilModel):

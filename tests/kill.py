@@ -20,8 +20,9 @@ import torch
 from trouble import Process, finish, start, warm_up
 
 from cilkit import Config, read_records, run
-from cilkit.checkpoint import NEWEST, Checkpoint, load
-from cilkit.distributed import processes, stoppable
+from cilkit.machine.processes import processes
+from cilkit.machine.stopping import stoppable
+from cilkit.runs.checkpoint import NEWEST, Checkpoint, load
 
 # Three stages of digits, two epochs each: a second or two.
 QUICK = Config(

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from cilkit import Config, build, learn
-from cilkit.distributed import (
+from cilkit.data.loader import Loader
+from cilkit.inference import features_of, predict
+from cilkit.machine.processes import (
     average_gradients,
     average_statistics,
     one_at_first,
     processes,
     rank,
 )
-from cilkit.inference import features_of, predict
-from cilkit.loader import Loader
 from cilkit.model import Normalise
 
 CONFIG = Config(base=6, increment=4, budget=40, epochs=2, batch_size=200, lr=0.05, threads=1)

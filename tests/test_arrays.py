@@ -18,9 +18,9 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from cilkit import Config, DataSet, InputError, build, learn, run
-from cilkit.arrays import OVERSHOOT, ROUNDING, as_bytes, scale_of, statistics
-from cilkit.datasets import build_dataset
-from cilkit.records import stage_records
+from cilkit.data.arrays import OVERSHOOT, ROUNDING, as_bytes, scale_of, statistics
+from cilkit.data.datasets import build_dataset
+from cilkit.runs.records import stage_records
 
 LABELS = [0, 1, 0, 1]
 
@@ -243,7 +243,7 @@ def test_labels_that_are_none_are_named_as_what_they_are(labels: Any, words: str
         np.array(["cat", "dog"], dtype=object),
         (name for name in ("cat", "dog")),
     ],
-    ids=repr,
+    ids=lambda names: f"{type(names).__name__} {names!r}".split(" at ")[0],  # no address
 )
 def test_names_belong_to_their_labels_in_any_form(names: Any) -> None:
     assert of(np.zeros((4, 8, 8), np.uint8), names=names).class_names == ("cat", "dog")

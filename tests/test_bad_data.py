@@ -18,11 +18,12 @@ from PIL import Image
 from trouble import PATIENCE
 
 from cilkit import Config, DataSet, InputError, build, learn, run
-from cilkit.checks import find_damage, without_damage
-from cilkit.datasets import ARRAYS, build_dataset
-from cilkit.files import Files
-from cilkit.images import BadImage, check_image, open_image
-from cilkit.records import run_record, stage_records
+from cilkit.data.damage import find_damage, without_damage
+from cilkit.data.datasets import build_dataset
+from cilkit.data.images import BadImage, check_image, open_image
+from cilkit.data.sources.npz import ARRAYS
+from cilkit.data.store import Files
+from cilkit.runs.records import run_record, stage_records
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_a_file_without_permission_is_named(tree: Path, monkeypatch: pytest.Monk
     def refuse(path: str, **options: object) -> None:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("cilkit.images.Image.open", refuse)
+    monkeypatch.setattr("cilkit.data.images.Image.open", refuse)
     assert "train0.jpg' cannot be read: Permission denied" in refusal(tree)
 
 
@@ -196,7 +197,7 @@ def test_a_file_that_goes_bad_during_training_is_named_in_one_sentence(
 # torch's iterator is part of a circle, as in the traceback of an error that somebody keeps.
 LOSE_A_WORKER = """
 import gc
-from cilkit.workers import in_workers
+from cilkit.data.workers import in_workers
 circle = [iter(in_workers(range(9), 1, sampler=range(9), batch_size=None))]
 next(circle[0])
 circle.append(circle)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cilkit import PRESETS, DataSet, build_scenario
-from cilkit.datasets import build_dataset
+from cilkit.data.datasets import build_dataset
 
 UNPACK = Path(__file__).parent.parent.parent / "shared" / "tools" / "unpack_cifar100"
 

@@ -10,13 +10,14 @@ from statistics import mean, stdev
 import pytest
 
 from cilkit import InputError, read_records, run, summary
-from cilkit.checkpoint import NEWEST
 from cilkit.cli import main
-from cilkit.compare import Runs, compare, spread, table, write_summary
+from cilkit.compare import Runs, compare, write_summary
 from cilkit.config import Config
-from cilkit.loader import Batch, Loader
-from cilkit.plot import find_runs, group
-from cilkit.records import EpochRecord, Record
+from cilkit.data.loader import Batch, Loader
+from cilkit.metrics import spread, table
+from cilkit.runs.checkpoint import NEWEST
+from cilkit.runs.records import EpochRecord, Record
+from cilkit.show.save import find_runs, group
 
 QUICK = Config(base=4, increment=3, budget=40, epochs=2, batch_size=64, lr=0.05, threads=1)
 METHODS = ("finetune", "replay", "wa")

@@ -12,7 +12,7 @@ import torch
 
 from cilkit import Config, InputError
 from cilkit.config import LIMITS
-from cilkit.data import class_order
+from cilkit.data.scenario import class_order
 
 PLAIN = Config(base=4, increment=3, seed=0, epochs=2, lr=0.05)
 ORDER = (3, 1, 4, 0, 5, 9, 2, 6, 8, 7)

@@ -18,11 +18,11 @@ from conftest import MakeModel
 from refresh import refresh
 
 from cilkit.config import Config
-from cilkit.data import Scenario
-from cilkit.datasets import DATASETS
+from cilkit.data.datasets import DATASETS
+from cilkit.data.scenario import Scenario
 from cilkit.experiment import run
 from cilkit.methods import METHODS
-from cilkit.records import Record, run_record, stage_records
+from cilkit.runs.records import Record, run_record, stage_records
 
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

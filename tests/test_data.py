@@ -12,19 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cilkit.arrays import statistics
-from cilkit.cifar100 import samples_of
 from cilkit.config import Config
-from cilkit.data import (
-    DataSet,
-    Samples,
-    Scenario,
-    build_scenario,
-    class_increments,
-    class_order,
-    deal,
-)
-from cilkit.datasets import DATASETS, build_dataset
+from cilkit.data.arrays import statistics
+from cilkit.data.datasets import DATASETS, build_dataset
+from cilkit.data.samples import DataSet, Samples
+from cilkit.data.scenario import Scenario, build_scenario, class_increments, class_order, deal
+from cilkit.data.sources.cifar100 import samples_of
 from cilkit.errors import InputError
 from cilkit.presets import PRESETS
 

@@ -17,7 +17,9 @@ from trouble import finish, start
 import cilkit
 from cilkit import Config, InputError, Learner, Scenario, build, learn
 from cilkit.cli import main
-from cilkit.distributed import check_gpus, find_device, seed_all, seed_for, seeds_for
+from cilkit.machine.devices import find_device
+from cilkit.machine.processes import check_gpus
+from cilkit.machine.seeds import seed_all, seed_for, seeds_for
 
 # What each process found, by the number of processes.
 BySize = dict[int, list[dict[str, Any]]]
@@ -150,7 +152,7 @@ def test_one_module_alone_knows_what_starts_and_joins_processes() -> None:
     words = ("torch.distributed", "barrier", "LOCAL_RANK", "WORLD_SIZE", "TORCHELASTIC")
     sources = {path.name: path.read_text() for path in Path(cilkit.__file__).parent.rglob("*.py")}
     know = {name for name, source in sources.items() if any(word in source for word in words)}
-    assert know == {"distributed.py"}
+    assert know == {"processes.py"}
 
 
 def test_augmentation_differs_between_processes(by_size: BySize) -> None:

@@ -18,10 +18,10 @@ import pytest
 from torchvision.datasets import CIFAR100
 
 from cilkit import Config, DataSet, InputError
-from cilkit.cifar100 import ARCHIVE, FOLDER
-from cilkit.datasets import build_dataset
-from cilkit.download import checksum, fetch
-from cilkit.lock import held
+from cilkit.data.datasets import build_dataset
+from cilkit.data.sources.cifar100 import ARCHIVE, FOLDER
+from cilkit.data.sources.download import checksum, fetch
+from cilkit.machine.lock import held
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
@@ -80,7 +80,7 @@ def handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server = Server()
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr("cilkit.download.WAITS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("cilkit.data.sources.download.WAITS", (0.0, 0.0, 0.0))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler_of(server)) as running:
         server.url = f"http://127.0.0.1:{running.server_port}/{ARCHIVE}"
         Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
@@ -156,8 +156,8 @@ def test_a_full_disk_is_not_waited_for(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("cilkit.download.time.sleep", waits.append)
-    monkeypatch.setattr("cilkit.download.fetch_rest", fail(errno.ENOSPC))
+    monkeypatch.setattr("cilkit.data.sources.download.time.sleep", waits.append)
+    monkeypatch.setattr("cilkit.data.sources.download.fetch_rest", fail(errno.ENOSPC))
     with pytest.raises(InputError, match=r"could not be fetched .*No space left on device"):
         fetch(server.url, tmp_path / "file", md5(CONTENT))
     assert waits == []
@@ -310,7 +310,7 @@ def test_a_file_that_the_system_withholds_is_not_called_damaged(
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return whole(path)
 
-    monkeypatch.setattr("cilkit.cifar100.checksum", refuse)
+    monkeypatch.setattr("cilkit.data.sources.cifar100.checksum", refuse)
     monkeypatch.setattr(CIFAR100, "_check_integrity", lambda _: False)
     with pytest.raises(InputError, match=rf"{FOLDER}/{name}' cannot be read: Permission denied"):
         load(tmp_path)

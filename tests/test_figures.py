@@ -13,22 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from cilkit import live
-from cilkit.figures import (
-    FIGURES,
-    METHOD_COLORS,
-    NEW,
-    OLD,
-    accuracy_matrix_figure,
-    accuracy_per_stage,
-    confusion_figure,
-    live_figure,
-    norms_by_epoch,
-    prototype_norms,
-)
-from cilkit.live import LivePlot
 from cilkit.metrics import accuracy_matrix, stage_accuracy
-from cilkit.records import (
+from cilkit.runs.records import (
     EpochRecord,
     Examination,
     Record,
@@ -36,6 +22,18 @@ from cilkit.records import (
     StageRecord,
     stage_records,
 )
+from cilkit.show import live
+from cilkit.show.figures import (
+    FIGURES,
+    accuracy_matrix_figure,
+    accuracy_per_stage,
+    confusion_figure,
+    live_figure,
+    norms_by_epoch,
+    prototype_norms,
+)
+from cilkit.show.layout import METHOD_COLORS, NEW, OLD
+from cilkit.show.live import LivePlot
 
 NAMES = ["größe", "ñandú", "$x$", "a_b", "", "%"]
 

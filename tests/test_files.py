@@ -15,15 +15,15 @@ from PIL import Image
 from torch import Tensor
 
 from cilkit import PRESETS, Config, InputError, Memory, Samples, build, learn, run
-from cilkit.datasets import build_dataset
-from cilkit.files import Files, joined, kept
-from cilkit.imagenet import wordnet_ids
-from cilkit.images import open_image, square
+from cilkit.data.datasets import build_dataset
+from cilkit.data.images import open_image, square
+from cilkit.data.loader import Loader
+from cilkit.data.sources.folders import read_tree, skipped
+from cilkit.data.sources.imagenet import wordnet_ids
+from cilkit.data.store import Files, joined, kept
 from cilkit.inference import predict
-from cilkit.loader import Loader
-from cilkit.records import EpochRecord, StageRecord, stage_records
-from cilkit.survey import checksum, facts
-from cilkit.trees import read_tree, skipped
+from cilkit.runs.records import EpochRecord, StageRecord, stage_records
+from cilkit.show.survey import checksum, facts
 
 CLASSES = ("cat", "dog", "eel", "fox")
 CPU = torch.device("cpu")

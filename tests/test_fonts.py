@@ -14,19 +14,19 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from test_figures import make_records
 
-from cilkit import DataSet, fonts
-from cilkit.figures import (
-    Picture,
+from cilkit import DataSet
+from cilkit.runs.records import RunRecord
+from cilkit.show import fonts
+from cilkit.show.figures import (
     accuracy_matrix_figure,
     accuracy_per_stage,
     confusion_figure,
-    contact_sheet,
     live_figure,
     prototype_norms,
-    short,
 )
-from cilkit.fonts import legible
-from cilkit.records import RunRecord
+from cilkit.show.fonts import legible
+from cilkit.show.layout import Picture, short
+from cilkit.show.survey import contact_sheet
 
 FONTS = Path(matplotlib.get_data_path(), "fonts", "ttf")
 WATCH = "⌚"  # of matplotlib's own fonts, STIX has it, and DejaVu, the usual one, lacks it

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cilkit import glyphs
 from cilkit.config import Config
-from cilkit.data import Samples, build_scenario
-from cilkit.datasets import build_dataset
-from cilkit.errors import InputError
-from cilkit.glyphs import (
+from cilkit.data.datasets import build_dataset
+from cilkit.data.samples import Samples
+from cilkit.data.scenario import build_scenario
+from cilkit.data.sources import glyphs
+from cilkit.data.sources.glyphs import (
     CHARACTERS,
     HELD_OUT,
     PARTS,
@@ -33,6 +33,7 @@ from cilkit.glyphs import (
     recipe,
     render,
 )
+from cilkit.errors import InputError
 from cilkit.presets import PRESETS
 
 FONTS = (*TRAINED, *HELD_OUT)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cilkit import METHODS, Learner, Scenario, Stage, build, learn
 from cilkit.methods import WA, Replay
-from cilkit.records import Record
+from cilkit.runs.records import Record
 
 KINDS = 3 * ["epoch", "epoch", "stage"]
 Patch = pytest.MonkeyPatch

@@ -13,9 +13,9 @@ from drawn import draw, grow
 from PIL import Image, PngImagePlugin
 
 from cilkit import Config, InputError, build, learn
-from cilkit.checks import without_damage
-from cilkit.datasets import build_dataset
-from cilkit.images import BadImage, Unreadable, check_image, open_image, smaller
+from cilkit.data.damage import without_damage
+from cilkit.data.datasets import build_dataset
+from cilkit.data.images import BadImage, Unreadable, check_image, open_image, smaller
 
 LOOKS = [check_image, open_image]
 
@@ -78,7 +78,7 @@ def test_an_image_too_large_for_memory_is_not_called_damaged(
     look: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw(tmp_path / "huge.png", 0, 0, (60, 50))
-    monkeypatch.setattr("cilkit.images.LARGEST", 2999)
+    monkeypatch.setattr("cilkit.data.images.LARGEST", 2999)
     with pytest.raises(BadImage) as refused:
         look(str(tmp_path / "huge.png"))
     assert "huge.png' is too large (0 megapixels; up to 0 can be read); save it" in str(
@@ -115,7 +115,7 @@ def test_a_large_image_is_read_smaller_upright_and_at_its_place(
     image = Image.new("RGB", (40, 20), "red")
     image.paste("blue", (0, 0, 20, 20))
     image.save(tmp_path / "large.png", exif=exif)
-    monkeypatch.setattr("cilkit.images.ENOUGH", 300)  # pixels: 800 become 200
+    monkeypatch.setattr("cilkit.data.images.ENOUGH", 300)  # pixels: 800 become 200
     found = open_image(str(tmp_path / "large.png"))
     assert found.size == (10, 20)
     assert [found.getpixel((5, y)) for y in (2, 17)] == [(0, 0, 255), (255, 0, 0)]
@@ -169,7 +169,7 @@ def test_a_disk_that_fails_within_a_file_is_not_the_files_damage(
     def fail(path: str) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
-    monkeypatch.setattr("cilkit.images.read_through", fail)
+    monkeypatch.setattr("cilkit.data.images.read_through", fail)
     with pytest.raises(Unreadable, match=r"train1\.jpg' cannot be read: Input/output error$"):
         open_image(str(path))
 
@@ -228,7 +228,7 @@ def test_statistics_are_measured_on_whole_images_however_many_damaged_come_first
     """All images but one are damaged, so the sample of two meets none, or one."""
     for path in sorted((tree / "train").rglob("*.jpg"))[1:]:
         path.write_bytes(b"")
-    monkeypatch.setattr("cilkit.trees.SAMPLE", 1)
+    monkeypatch.setattr("cilkit.data.sources.folders.SAMPLE", 1)
     whole = open_image(str(tree / "train" / "cat" / "train0.jpg"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -39,19 +39,18 @@ from cilkit import (
     read_records,
     run,
 )
-from cilkit.checkpoint import NEWEST, PREVIOUS, find, load
 from cilkit.cli import explain, main
-from cilkit.data import DataSet, Samples
-from cilkit.datasets import image_set
-from cilkit.distributed import Stopped, stop_if_asked, stoppable
+from cilkit.data.samples import DataSet, Samples, image_set
+from cilkit.data.workers import results
 from cilkit.experiment import build_model, first_records, images_by_stage
 from cilkit.inference import features_of
-from cilkit.means import Means
+from cilkit.machine.stopping import Stopped, stop_if_asked, stoppable
 from cilkit.metrics import stage_accuracy
 from cilkit.model import CilModel
-from cilkit.records import ResumeRecord, RunRecord, StageRecord, stage_records
+from cilkit.progress import Means
+from cilkit.runs.checkpoint import NEWEST, PREVIOUS, find, load
+from cilkit.runs.records import ResumeRecord, RunRecord, StageRecord, stage_records
 from cilkit.state import restore, state_of
-from cilkit.workers import results
 
 # Three stages of digits, two epochs each, 10 + 10 + 7 + 7 + 7 + 7 steps or so: a second or two.
 QUICK = ["run", "--base", "4", "--increment", "3", "--epochs", "2", "--batch-size", "64"]
@@ -609,7 +608,7 @@ def test_how_many_images_a_stage_has_is_known_before_it_begins(method: str) -> N
 def test_a_stage_too_small_for_the_processes_is_refused_before_the_first_one(
     monkeypatch: Patch,
 ) -> None:
-    monkeypatch.setattr("cilkit.loader.world_size", lambda: 2)
+    monkeypatch.setattr("cilkit.data.loader.world_size", lambda: 2)
     config = Config(method="finetune", increment=1, batch_size=16)
     with pytest.raises(InputError, match=r"a batch of 1 images .* \(the stage has 1 images"):
         build(config, few_images(60, 60, 1))
@@ -624,7 +623,7 @@ def test_a_method_that_chooses_its_own_images_is_asked_when_its_stage_comes(
             return super().begin(stage) + stage.train
 
     monkeypatch.setitem(METHODS, "twice", Twice)
-    monkeypatch.setattr("cilkit.loader.world_size", lambda: 2)
+    monkeypatch.setattr("cilkit.data.loader.world_size", lambda: 2)
     build(Config(method="twice", increment=1), few_images(60, 1))
 
 

@@ -25,7 +25,7 @@ from test_functional import (
 from benchmarks.laboratory import LABORATORY
 from cilkit import build, herd
 from cilkit.config import Config
-from cilkit.datasets import digits
+from cilkit.data.sources.digits import digits
 from cilkit.functional import alignment, distillation_loss
 from cilkit.teaching import laboratory
 from cilkit.teaching.lab import packed_digits

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from benchmarks.laboratory import LABORATORY
 from cilkit import METHODS, Config
-from cilkit.compare import spread
 from cilkit.methods.joint import Joint
 from cilkit.methods.lwf import LwF
 from cilkit.methods.replay_kd import ReplayKD
+from cilkit.metrics import spread
 from cilkit.teaching import laboratory
 from cilkit.teaching.lab.laboratory import ladder
 

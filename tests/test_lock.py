@@ -16,8 +16,8 @@ from trouble import cilkit, finish, start
 from cilkit import Config, InputError, run
 from cilkit.cli import main
 from cilkit.compare import compare
-from cilkit.lock import LOCK, alone_in
-from cilkit.records import Record
+from cilkit.machine.lock import LOCK, alone_in
+from cilkit.runs.records import Record
 
 QUICK = Config(base=5, increment=5, budget=40, epochs=1, batch_size=64, lr=0.05, threads=1)
 HERE = f"process {os.getpid()} on {gethostname()}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cilkit.config import Config
-from cilkit.data import Samples
+from cilkit.data.samples import Samples
 from cilkit.errors import InputError
 from cilkit.functional import herd
 from cilkit.memory import Memory, check_budget, positions_by_class

@@ -13,14 +13,15 @@ from torch import Tensor
 
 from cilkit.backbones import build_backbone
 from cilkit.config import Config
-from cilkit.data import Samples, Scenario, Stage, build_scenario
+from cilkit.data.loader import Loader
+from cilkit.data.samples import Samples
+from cilkit.data.scenario import Scenario, Stage, build_scenario
 from cilkit.errors import InputError
 from cilkit.learner import Learner
-from cilkit.loader import Loader
 from cilkit.loop import learn, train_epoch
 from cilkit.methods import METHODS
 from cilkit.model import CilModel
-from cilkit.records import EpochRecord, StageRecord, epoch_records, stage_records
+from cilkit.runs.records import EpochRecord, StageRecord, epoch_records, stage_records
 
 REPLAYING = ("replay", "replay-kd", "wa")
 DISTILLING = ("lwf", "replay-kd", "wa")

@@ -9,10 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cilkit.inference import Predictions
-from cilkit.means import Means
 from cilkit.metrics import (
     Matrix,
+    Predictions,
     accuracy,
     accuracy_matrix,
     average_incremental_accuracy,
@@ -26,7 +25,8 @@ from cilkit.metrics import (
     stage_accuracy,
     summary,
 )
-from cilkit.records import EpochRecord, Examination, Record, StageRecord
+from cilkit.progress import Means
+from cilkit.runs.records import EpochRecord, Examination, Record, StageRecord
 
 Rows = list[list[int]]
 

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from cilkit.backbones import BACKBONES, Block, build_backbone, feature_size
 from cilkit.config import Config
-from cilkit.data import Samples, Scenario
+from cilkit.data.samples import Samples
+from cilkit.data.scenario import Scenario
 from cilkit.errors import InputError
 from cilkit.experiment import build_model
+from cilkit.heads import CilClassifier
 from cilkit.inference import CHUNK, features_of, predict
-from cilkit.model import CilClassifier, CilModel, Normalise
+from cilkit.model import CilModel, Normalise
 
 FEATURES = 7
 # A uniform weight in [-bound, bound], in units of 1 / sqrt(features): `nn.Linear` documents 1 for

@@ -12,9 +12,8 @@ from test_notebooks import cells
 from test_readability import CORE, PACKAGE, code_lines
 
 from cilkit import PRESETS, read_records
-from cilkit.compare import spread, summarise
-from cilkit.metrics import summary
-from cilkit.records import run_record
+from cilkit.metrics import spread, summarise, summary
+from cilkit.runs.records import run_record
 from cilkit.teaching.stored import by_method
 
 ROOT = Path(__file__).parent.parent

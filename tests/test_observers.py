@@ -12,8 +12,7 @@ import pytest
 
 from cilkit import Config, run
 from cilkit.metrics import old_and_new_accuracy, stage_accuracy
-from cilkit.observers import Console, Csv, TensorBoard
-from cilkit.records import (
+from cilkit.runs.records import (
     Record,
     StageRecord,
     epoch_records,
@@ -21,6 +20,7 @@ from cilkit.records import (
     stage_records,
     to_json,
 )
+from cilkit.show.observers import Console, Csv, TensorBoard
 
 QUICK = Config(base=5, increment=5, budget=40, epochs=2, batch_size=64, lr=0.05, threads=1)
 

@@ -8,9 +8,9 @@ from shutil import copy, copytree
 import pytest
 
 from cilkit import Config, InputError, read_records, run
-from cilkit.checkpoint import NEWEST, PREVIOUS
 from cilkit.cli import main
-from cilkit.observers import Csv, TensorBoard
+from cilkit.runs.checkpoint import NEWEST, PREVIOUS
+from cilkit.show.observers import Csv, TensorBoard
 
 ROOT = Path(__file__).parent.parent
 QUICK = ["--base", "5", "--increment", "5", "--epochs", "1"]

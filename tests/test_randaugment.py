@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 
 from cilkit.config import Config
-from cilkit.randaugment import OPERATIONS, move, randaugment
+from cilkit.data.randaugment import OPERATIONS, move, randaugment
 
 Pixels = NDArray[np.uint8]
 One = Callable[[Image.Image, float, float], Image.Image]

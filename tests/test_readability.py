@@ -22,6 +22,31 @@ CORE = ["methods/replay.py", "methods/distilling.py", "methods/replay_kd.py"]
 CORE += ["methods/wa.py", "loop.py", "functional.py"]
 
 
+# From what a user calls down to what knows nothing else: rooms import from those behind them alone.
+ROOMS = "cli teaching compare experiment methods loop inference state show metrics learner memory"
+ROOMS += " runs data model heads backbones progress machine presets config plan functional errors"
+
+
+def rooms_of(path: Path) -> set[str]:
+    """Return the rooms, wings or files at the top, that a module imports from."""
+    nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+    names = [f"{node.module}.{alias.name}".split(".") for node in nodes for alias in node.names]
+    return {name[1] for name in names if name[0] == "cilkit"}
+
+
+def test_every_room_imports_only_from_rooms_below_it() -> None:
+    order = ROOMS.split()
+    for path in FILES:
+        room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if room not in ("__init__", "__main__"):
+            above = {*order[: order.index(room)]}
+            assert not rooms_of(path) & above, f"{path} imports from above"
+
+
+def test_the_top_of_the_package_is_twenty_files() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 20
+
+
 def docstring_lines(tree: ast.AST) -> set[int]:
     lines: set[int] = set()
     for node in ast.walk(tree):

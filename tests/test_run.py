@@ -22,13 +22,13 @@ from drawn import grow
 from numpy.typing import NDArray
 
 from cilkit import METHODS, Config, InputError, build, learn, read_records, run
-from cilkit.checkpoint import NEWEST, find, load, save
-from cilkit.data import DataSet
-from cilkit.datasets import build_dataset
-from cilkit.folder import rewrite
+from cilkit.data.datasets import build_dataset
+from cilkit.data.samples import DataSet
 from cilkit.metrics import stage_accuracy
-from cilkit.provenance import checksum, command, describe, traits
-from cilkit.records import (
+from cilkit.runs.checkpoint import NEWEST, find, load, save
+from cilkit.runs.folder import rewrite
+from cilkit.runs.provenance import checksum, command, describe, traits
+from cilkit.runs.records import (
     EpochRecord,
     Record,
     RunRecord,
@@ -230,7 +230,7 @@ def test_a_run_that_was_begun_before_there_were_checksums_goes_on(
         return {k: v for k, v in traits(dataset).items() if not k.startswith("checksum")}
 
     with monkeypatch.context() as earlier:
-        earlier.setattr("cilkit.provenance.traits", without)
+        earlier.setattr("cilkit.runs.provenance.traits", without)
         records = run(SMALL, tmp_path, dataset=small())
     assert run(SMALL, tmp_path, resume=True, dataset=small()) == records
     with pytest.raises(InputError, match="other data: training images, mean, deviation differ"):

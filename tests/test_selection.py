@@ -11,7 +11,7 @@ from claims import SHOWN
 from test_notebooks import cells, source
 
 from cilkit import PRESETS, build, learn, read_records
-from cilkit.records import StageRecord, run_record, stage_records
+from cilkit.runs.records import StageRecord, run_record, stage_records
 
 
 def test_the_cells_that_run_end_with_the_one_that_the_page_shows() -> None:

@@ -9,7 +9,7 @@ import pytest
 from drawn import draw
 
 from cilkit import Config, InputError
-from cilkit.trees import read_tree
+from cilkit.data.sources.folders import read_tree
 
 COMPOSED = unicodedata.normalize("NFC", "café")  # é is a letter
 DECOMPOSED = unicodedata.normalize("NFD", "café")  # é is a letter and an accent

@@ -10,9 +10,8 @@ from PIL import Image
 
 from cilkit import Config, DataSet
 from cilkit.cli import main
-from cilkit.datasets import build_dataset
-from cilkit.figures import contact_sheet
-from cilkit.survey import checksum, counted, facts
+from cilkit.data.datasets import build_dataset
+from cilkit.show.survey import checksum, contact_sheet, counted, facts
 
 
 @pytest.fixture

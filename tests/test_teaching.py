@@ -14,7 +14,7 @@ import pytest
 import cilkit
 from cilkit import InputError, herd
 from cilkit.metrics import stage_accuracy
-from cilkit.records import stage_records
+from cilkit.runs.records import stage_records
 from cilkit.teaching import (
     Frame,
     Moving,
@@ -28,7 +28,7 @@ from cilkit.teaching import (
     source,
     stored,
 )
-from cilkit.teaching.plot import ticks
+from cilkit.teaching.svg import ticks
 
 FRAMES = [Frame("one", "says 1", "<circle r='1'/>"), Frame("two", "</script> & more", "<g/>")]
 

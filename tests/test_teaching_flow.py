@@ -7,9 +7,9 @@ import pytest
 import cilkit
 from cilkit import PRESETS, build
 from cilkit.metrics import accuracy
-from cilkit.records import Record, stage_records
+from cilkit.runs.records import Record, stage_records
 from cilkit.teaching import stored
-from cilkit.teaching.flow import STEPS, Step, code, drawing, one_stage
+from cilkit.teaching.chapters.flow import STEPS, Step, code, drawing, one_stage
 
 PACKAGE = Path(cilkit.__file__).parent
 

@@ -8,8 +8,8 @@ import pytest
 
 from cilkit import PRESETS, StageRecord, build, learn
 from cilkit.metrics import accuracy_matrix
-from cilkit.records import read_records
-from cilkit.teaching.forgetting import bars_by_step, old_against_new, taken_for
+from cilkit.runs.records import read_records
+from cilkit.teaching.chapters.forgetting import bars_by_step, old_against_new, taken_for
 from cilkit.teaching.stored import RESULTS
 
 ALL_RIGHT = [[4, 0], [0, 4]]

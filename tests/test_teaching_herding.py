@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from cilkit import herd
-from cilkit.teaching.herding import herding_by_step, main_plane
+from cilkit.teaching.chapters.herding import herding_by_step, main_plane
 from cilkit.teaching.thumbnails import thumbnail
 
 M = 6

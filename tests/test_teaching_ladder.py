@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from cilkit.compare import spread
+from cilkit.metrics import spread
 from cilkit.teaching import stored
-from cilkit.teaching.ladder import RUNGS, ladder
+from cilkit.teaching.chapters.ladder import RUNGS, ladder
 from cilkit.teaching.stored import RESULTS
 
 WITH_LADDER = [path.parent.name for path in sorted(RESULTS.glob("*/summary.json"))]

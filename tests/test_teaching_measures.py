@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cilkit import metrics
-from cilkit.teaching.measures import (
+from cilkit.teaching.chapters.measures import (
     MEASURES,
     Reliability,
     measure_by_measure,

@@ -6,7 +6,7 @@ import torch
 
 from cilkit import Config, DataSet
 from cilkit.teaching import draws_by_recipe, operations_of_timm
-from cilkit.teaching.pictures import augmented
+from cilkit.teaching.chapters.augmentation import augmented
 
 GREY = torch.arange(64, dtype=torch.uint8).view(1, 8, 8).repeat(2, 1, 1)
 TWO = DataSet.of(GREY, [0, 1], GREY, [0, 1])

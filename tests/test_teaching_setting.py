@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cilkit import Config, DataSet, build_scenario
-from cilkit.teaching.setting import first_of_each, images_at_hand, questions_by_stage
+from cilkit.teaching.chapters.setting import first_of_each, images_at_hand, questions_by_stage
 
 
 @pytest.fixture(scope="module")

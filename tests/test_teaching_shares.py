@@ -3,7 +3,7 @@
 import pytest
 
 from cilkit.teaching import shares_by_processes
-from cilkit.teaching.shares import accuracy_of, exact, padded
+from cilkit.teaching.chapters.shares import accuracy_of, exact, padded
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 5, 6])

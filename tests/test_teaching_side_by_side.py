@@ -5,9 +5,9 @@ import re
 import pytest
 
 from cilkit.metrics import accuracy_matrix, stage_accuracy
-from cilkit.records import stage_records
+from cilkit.runs.records import stage_records
 from cilkit.teaching import stored
-from cilkit.teaching.side_by_side import WIDTH, accuracy_by_class
+from cilkit.teaching.chapters.side_by_side import WIDTH, accuracy_by_class
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from cilkit.teaching.temperature import teacher_by_temperature
+from cilkit.teaching.chapters.temperature import teacher_by_temperature
 
 LOGITS = torch.tensor([[3.0, 1.0, 0.0], [0.5, 0.0, 2.0]])
 TEMPERATURES = (0.5, 1.0, 4.0)

@@ -13,11 +13,9 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
 from cilkit.config import Config
-from cilkit.data import DataSet, Samples
-from cilkit.distributed import seed_all, seed_for
-from cilkit.errors import InputError
-from cilkit.loader import Loader, OneByOne
-from cilkit.transforms import (
+from cilkit.data.loader import Loader, OneByOne
+from cilkit.data.samples import DataSet, Samples
+from cilkit.data.transforms import (
     AUGMENTATIONS,
     BATCHED,
     random_brightness,
@@ -25,6 +23,8 @@ from cilkit.transforms import (
     random_flip,
     timm_transform,
 )
+from cilkit.errors import InputError
+from cilkit.machine.seeds import seed_all, seed_for
 
 CPU = torch.device("cpu")
 Change = Callable[[Tensor, Config], Tensor]

@@ -14,12 +14,12 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from cilkit.checkpoint import NEWEST, PREVIOUS
-from cilkit.cifar100 import ARCHIVE
 from cilkit.cli import main
+from cilkit.data.sources.cifar100 import ARCHIVE
 from cilkit.learner import Learner
-from cilkit.lock import LOCK
-from cilkit.provenance import traits
+from cilkit.machine.lock import LOCK
+from cilkit.runs.checkpoint import NEWEST, PREVIOUS
+from cilkit.runs.provenance import traits
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "book" / "troubleshooting.md").read_text(encoding="utf-8")
@@ -44,7 +44,7 @@ def fail(error: Exception) -> Callable[..., NoReturn]:
 def misfit(patch: Patch) -> list[str]:
     patch.setattr(torch, "__version__", "2.13.0+cpu")
     error = RuntimeError("operator torchvision::nms does not exist")
-    patch.setattr("cilkit.checks.import_module", fail(error))
+    patch.setattr("cilkit.data.damage.import_module", fail(error))
     return RUN
 
 
@@ -87,7 +87,7 @@ def without_checkpoint(patch: Patch) -> list[str]:
 def other_data(patch: Patch) -> list[str]:
     begun(patch)
     other = {"mean": [0.5], "deviation": [0.1]}
-    patch.setattr("cilkit.provenance.traits", lambda dataset: traits(dataset) | other)
+    patch.setattr("cilkit.runs.provenance.traits", lambda dataset: traits(dataset) | other)
     return [*RUN, "--resume"]
 
 
@@ -151,8 +151,8 @@ def no_archive(patch: Patch) -> list[str]:
 
 def no_network(patch: Patch) -> list[str]:
     error = URLError(gaierror(EAI_AGAIN, "Temporary failure in name resolution"))
-    patch.setattr("cilkit.download.urlopen", fail(error))
-    patch.setattr("cilkit.download.WAITS", ())
+    patch.setattr("cilkit.data.sources.download.urlopen", fail(error))
+    patch.setattr("cilkit.data.sources.download.WAITS", ())
     return CIFAR
 
 
@@ -163,7 +163,7 @@ def not_an_archive(patch: Patch) -> list[str]:
 
 
 def too_many(patch: Patch) -> list[str]:
-    patch.setattr("cilkit.loader.world_size", lambda: 2)
+    patch.setattr("cilkit.data.loader.world_size", lambda: 2)
     return ["run", "--batch-size", "1", "--out", "runs/digits"]
 
 

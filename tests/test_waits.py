@@ -14,16 +14,18 @@ import kill
 from test_interruptions import QUICK, Capture, Patch
 from trouble import PATIENCE, cilkit, finish, start
 
-from cilkit import Config, distributed, workers
-from cilkit.checkpoint import NEWEST, load
+from cilkit import Config
 from cilkit.cli import main
-from cilkit.data import DataSet
-from cilkit.datasets import DATASETS
+from cilkit.data import workers
+from cilkit.data.datasets import DATASETS
+from cilkit.data.samples import DataSet
+from cilkit.machine import stopping
+from cilkit.runs.checkpoint import NEWEST, load
 
 
 def impatient(words: list[str], trouble: str, patience: float) -> None:
     """Do what the command line does, but wait for a worker, and for a step, for seconds only."""
-    workers.LOOK_EVERY, workers.LAST_WAIT, distributed.PATIENCE = 1, 1, patience
+    workers.LOOK_EVERY, workers.LAST_WAIT, stopping.PATIENCE = 1, 1, patience
     cilkit(words, trouble)
 
 

@@ -23,15 +23,15 @@ import torch
 from torch import Tensor
 
 from cilkit.cli import main
-from cilkit.distributed import is_restarted
 from cilkit.learner import Learner
+from cilkit.machine.processes import is_restarted
 
 # Processes fork from a server that has imported all that is slow: they start at once.
 WARM = get_context("forkserver")
 SLOW = [
     "cilkit.cli",
     "cilkit.experiment",
-    "cilkit.plot",
+    "cilkit.show.save",
     "continuum",
     "matplotlib.backends.backend_agg",
 ]

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from cilkit.data import Stage
+from cilkit.data.scenario import Stage
 from cilkit.functional import distillation_loss
 from cilkit.learner import Learner
 

@@ -1,6 +1,7 @@
 """Joint training: keep all data of all stages, as if nothing had to be forgotten. Chapter 2."""
 
-from cilkit.data import Samples, Stage
+from cilkit.data.samples import Samples
+from cilkit.data.scenario import Stage
 from cilkit.learner import Learner
 
 

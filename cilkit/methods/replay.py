@@ -1,6 +1,7 @@
 """Replay: train on the new classes and on a few stored exemplars of the old ones. Chapter 3."""
 
-from cilkit.data import Samples, Stage
+from cilkit.data.samples import Samples
+from cilkit.data.scenario import Stage
 from cilkit.inference import features_of
 from cilkit.learner import Learner
 

@@ -1,6 +1,6 @@
 """WA: exemplars, distillation and weight alignment (Zhao et al., CVPR 2020). Chapter 5."""
 
-from cilkit.data import Stage
+from cilkit.data.scenario import Stage
 from cilkit.functional import alignment
 from cilkit.methods.replay_kd import ReplayKD
 

@@ -3,16 +3,16 @@
 Nothing of it is needed to run an experiment.
 """
 
+from cilkit.teaching.chapters.augmentation import draws_by_recipe, operations_of_timm
+from cilkit.teaching.chapters.one_run import accuracy_by_gamma, matrix_by_stage, norms_by_epoch
+from cilkit.teaching.chapters.shares import shares_by_processes
 from cilkit.teaching.explore import explore
 from cilkit.teaching.lab import laboratory
 from cilkit.teaching.moving import Frame, Moving
-from cilkit.teaching.pictures import draws_by_recipe, operations_of_timm
 from cilkit.teaching.playground import herding_playground
-from cilkit.teaching.plot import Plot, heat
-from cilkit.teaching.scenes import accuracy_by_gamma, matrix_by_stage, norms_by_epoch
-from cilkit.teaching.shares import shares_by_processes
 from cilkit.teaching.source import source
 from cilkit.teaching.stored import stored
+from cilkit.teaching.svg import Plot, heat
 
 __all__ = [
     "Frame",

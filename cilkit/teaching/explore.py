@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from cilkit.live import in_notebook
+from cilkit.show.live import in_notebook
 
 Control = tuple[float, float, float, float]  # lowest, highest, step, first
 

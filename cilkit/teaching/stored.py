@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from cilkit.errors import lookup
-from cilkit.figures import Runs
-from cilkit.records import read_records
+from cilkit.runs.records import read_records
+from cilkit.show.layout import Runs
 
 RESULTS = Path(__file__).parents[1] / "results"  # a link in the repository: Colab has no more
 

@@ -55,7 +55,7 @@ def ladder() -> dict[str, dict[str, list[float]]]:
 
 def table(last: dict[str, dict[str, list[float]]]) -> str:
     """Return the accuracies as a table, for pages that run no script."""
-    from cilkit.compare import spread
+    from cilkit.metrics import spread
 
     rows = "".join(
         f"<tr><th scope='row'>{method}</th><td>{spread(found['browser'])}</td>"

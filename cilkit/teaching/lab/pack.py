@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cilkit.config import Config
-from cilkit.datasets import digits
+from cilkit.data.sources.digits import digits
 
 LEVELS = 17  # of grey, 0 to 16
 BASE, FIRST = 71, ord("0")  # 71² letters are enough for 17³ levels, and none of them ends a script

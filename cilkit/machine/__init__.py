@@ -1,0 +1,1 @@
+"""Where the program runs: processes, devices, seeds, signals. With one process it shows nowhere."""

@@ -1,0 +1,82 @@
+"""Figures on disk, from records on disk."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from cilkit.config import MACHINE_SETTINGS, as_path
+from cilkit.errors import InputError
+from cilkit.machine.lock import check_writable
+from cilkit.runs.outputs import DRAWN, check_ours
+from cilkit.runs.records import RECORDS, Record, read_records, run_record, stage_records
+from cilkit.show.figures import FIGURES, accuracy_per_stage
+from cilkit.show.layout import Runs
+
+DPI = 150
+
+
+def plot(folders: Sequence[Path], out: Path | None = None) -> list[Path]:
+    """Draw the accuracy of all runs in `folders`, and every figure of each method's first run.
+
+    The PNG files go to `out`, by default the first folder, in place of earlier ones of cilkit's;
+    their paths are returned. Raises `InputError` if there is nothing to draw, if `out` cannot be
+    written, or if it holds something else under one of these names.
+    """
+    if not folders:
+        raise InputError("name at least one folder that `cilkit run` filled")
+    runs = group([read_records(path) for path in find_runs(folders)])
+    out = as_path(out or folders[0])
+    names = figure_names(runs)
+    check_writable(out)
+    check_ours(out, names)
+    for name, figure in zip(names, drawn(runs), strict=True):
+        figure.savefig(out / name, dpi=DPI, metadata=DRAWN)
+    return [out / name for name in names]
+
+
+def drawn(runs: Runs) -> Iterator[Figure]:
+    """Yield the figures, in the order of their names."""
+    yield accuracy_per_stage(runs)
+    for label, (first, *_) in runs.items():
+        for draw in FIGURES.values():
+            yield draw(first, title=label)
+
+
+def find_runs(folders: Sequence[Path]) -> list[Path]:
+    """Return the record files in these folders and one level below."""
+    found = []
+    for folder in map(as_path, folders):
+        files = sorted([*folder.glob(RECORDS), *folder.glob(f"*/{RECORDS}")])
+        if not files:
+            raise InputError(
+                f"no records in {str(folder)!r}; give a folder that `cilkit run` filled"
+            )
+        found += files
+    return found
+
+
+def group(runs: Sequence[Sequence[Record]]) -> dict[str, list[Sequence[Record]]]:
+    """Return finished runs by label: runs that differ in nothing but the seed share one."""
+    labels: dict[str, str] = {}
+    grouped: dict[str, list[Sequence[Record]]] = {}
+    for records in runs:
+        if stage_records(records):
+            settings = run_record(records).config.items()
+            config = {k: v for k, v in settings if k not in ("seed", *MACHINE_SETTINGS)}
+            method, key = config["method"], str(sorted(config.items(), key=str))
+            taken = sum(label.split(" ")[0] == method for label in labels.values())
+            labels.setdefault(key, method if not taken else f"{method} ({taken + 1})")
+            grouped.setdefault(labels[key], []).append(records)
+    if not grouped:
+        raise InputError("no stage of these runs is finished yet; there is nothing to draw")
+    return grouped
+
+
+def figure_names(labels: Iterable[str] = ()) -> list[str]:
+    """Return the names of the figures of runs with these labels; by default, of one run."""
+    from cilkit.show.figures import FIGURES
+
+    labels = list(labels)
+    starts = [f"{label}-" for label in labels] if len(labels) > 1 else [""]
+    return ["accuracy.png", *(f"{start}{name}.png" for start in starts for name in FIGURES)]

@@ -1,0 +1,133 @@
+"""Moving figures of a run, from its records."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from cilkit.metrics import Matrix, accuracy_matrix, stage_accuracy
+from cilkit.runs.records import (
+    EpochRecord,
+    Record,
+    RunRecord,
+    StageRecord,
+    run_record,
+    stage_records,
+)
+from cilkit.teaching.moving import Frame, Moving
+from cilkit.teaching.svg import Plot, heat
+
+
+def norms_by_epoch(records: Sequence[Record], title: str = "") -> Moving:
+    """Show the length of each class's prototype, epoch by epoch, and where alignment takes it."""
+    run = run_record(records)
+    moments = [r for r in records if isinstance(r, EpochRecord | StageRecord)]
+    highest = max(max(norms_of(moment)) for moment in moments)
+    names = run.class_names
+    plot = Plot((-0.6, len(names) - 0.4), (0, 1.12 * highest), "class", "length of the prototype")
+    sizes = run.classes_per_stage
+    frames = [norms_frame(plot, moment, sum(sizes[: moment.stage])) for moment in moments]
+    labels = {float(i): name for i, name in enumerate(names)} if len(names) <= 20 else None
+    return Moving(
+        title or "How long is each class's prototype?",
+        "One bar for each class known so far, old classes in blue, new ones in orange, with a "
+        "dashed line at the mean of each. The slider moves through the epochs of all stages.",
+        "epoch",
+        frames,
+        plot.axes(labels),
+        start=len(frames) - 2,  # the last epoch: what alignment will meet
+    )
+
+
+def norms_frame(plot: Plot, moment: EpochRecord | StageRecord, n_old: int) -> Frame:
+    """Draw the prototypes at one moment."""
+    norms = norms_of(moment)
+    classes = ["old"] * n_old + ["new"] * (len(norms) - n_old)
+    marks, says = plot.bars(norms, classes), []
+    for name, part in (("old", norms[:n_old]), ("new", norms[n_old:])):
+        if part:
+            mean = float(np.mean(part))
+            marks += plot.level(mean, "", name)
+            says.append(f"{name} {mean:.2f}")
+    if isinstance(moment, EpochRecord):
+        return Frame(f"stage {moment.stage + 1}, epoch {moment.epoch}", ", ".join(says), marks)
+    gamma = f", γ = {moment.facts['gamma']:.2f}" if "gamma" in moment.facts else ""
+    return Frame(f"stage {moment.stage + 1}, its end", ", ".join(says) + gamma, marks)
+
+
+def norms_of(moment: EpochRecord | StageRecord) -> list[float]:
+    """Return the prototypes' lengths at that moment."""
+    return moment.norms if isinstance(moment, EpochRecord) else moment.after.norms
+
+
+def matrix_by_stage(records: Sequence[Record], title: str = "") -> Moving:
+    """Show the accuracy matrix as it fills in, stage after stage."""
+    matrix, stages = accuracy_matrix(records), stage_records(records)
+    columns, n = names_of_stages(run_record(records)), len(stages)
+    rows = [f"after stage {i + 1}" for i in range(n)]
+    frames = [
+        Frame(
+            f"stage {i + 1}",
+            f"accuracy on all {stage.n_seen} classes {stage_accuracy(stage):.1f} %",
+            heat(np.where(np.arange(n)[:, None] <= i, matrix, np.nan), rows, columns[:n]),
+        )
+        for i, stage in enumerate(stages)
+    ]
+    return Moving(
+        title or "What is left of each stage's classes? Accuracy in percent",
+        "A table: a row for each stage after which the network was tested, a column for the "
+        "classes that a stage brought. Each step of the slider adds a row.",
+        "stage",
+        frames,
+        width=150 + 84 * n,
+        height=50 + 40 * n,
+        start=n - 1,
+    )
+
+
+def names_of_stages(run: RunRecord) -> list[str]:
+    """Return the first and the last class that each stage brings: "2–3"."""
+    names, ends = run.class_names, np.cumsum(run.classes_per_stage)
+    sizes = zip(ends, run.classes_per_stage, strict=True)
+    return [f"{names[end - size]}–{names[end - 1]}" for end, size in sizes]
+
+
+def accuracy_by_gamma(
+    accuracy: Callable[[float], tuple[float, float, float]],
+    gammas: Sequence[float],
+    chosen: float,
+) -> Moving:
+    """Show what scaling the new prototypes by gamma does; `accuracy` returns (old, new, all)."""
+    values = np.array([accuracy(gamma) for gamma in gammas])
+    plot = Plot((min(gammas), max(gammas)), (0, 100), "γ", "accuracy (%)")
+    frames = [
+        Frame(
+            f"γ = {gamma:.2f}",
+            f"old {old:.1f} %, new {new:.1f} %, all {both:.1f} %",
+            plot.dots([gamma], [old], "old", 6)
+            + plot.dots([gamma], [new], "new", 6)
+            + plot.dots([gamma], [both], "", 6),
+        )
+        for gamma, (old, new, both) in zip(gammas, values, strict=True)
+    ]
+    return Moving(
+        f"Accuracy when the new prototypes are multiplied by γ (WA chooses {chosen:.2f})",
+        "Three curves over gamma: accuracy on old classes falls as gamma grows, on new ones it "
+        "rises, and on all of them it has a maximum in between. A thin line marks WA's choice.",
+        "γ",
+        frames,
+        plot.axes() + gamma_curves(plot, gammas, values, chosen),
+        start=int(np.abs(np.subtract(gammas, 1)).argmin()),  # as trained, before alignment
+    )
+
+
+def gamma_curves(plot: Plot, gammas: Sequence[float], values: Matrix, chosen: float) -> str:
+    """Draw the curves of (old, new, all), say which is which, and mark the chosen gamma."""
+    marks, left = "", gammas[0] + 0.03 * (gammas[-1] - gammas[0])  # clear of the axis' numbers
+    for column, (word, name, y) in enumerate(
+        (("old", "old", 24), ("new", "new", 15), ("all", "", 6))
+    ):
+        marks += plot.line(gammas, values[:, column], name)
+        marks += plot.dots([left], [y], name, 5) + plot.words(left, y - 2, f"\u2003{word}")
+    (x, low), (_, high) = plot.at(chosen, 0), plot.at(chosen, 100)
+    marks += plot.words(chosen, 4, "\u2002WA")
+    return marks + f'<line class="axis" x1="{x}" y1="{low}" x2="{x}" y2="{high}"/>'
