@@ -18,12 +18,12 @@ TOO_OLD = 'cilkit needs Python 3.11 or newer, this is %d.%d; try: make PYTHON=py
 book: $(VENV)/ready
 	rm -rf _build
 	$(BIN)/jupyter-book build . -n -W --keep-going
-	$(BIN)/python book/pdf.py
+	$(BIN)/python book/tools/pdf.py
 	@echo "Open $(PAGE) in a browser."
 
 # The pages in one file, to be read on paper. It takes Chromium.
 pdf: $(PAGE)
-	$(BIN)/python book/pdf.py
+	$(BIN)/python book/tools/pdf.py
 
 serve: $(PAGE)
 	$(BIN)/python -m http.server --directory _build/html 8000
@@ -33,12 +33,12 @@ $(PAGE):
 
 # The notebooks' stored outputs, after their code or the package has changed.
 notebooks: $(VENV)/ready
-	$(BIN)/python book/refresh.py
-	$(BIN)/python book/chinese.py
+	$(BIN)/python book/tools/refresh.py
+	$(BIN)/python book/tools/chinese.py
 
 # On how many of twenty seeds does each claim of the chapters hold? Kept in results/claims.json.
 claims: $(VENV)/ready
-	OMP_NUM_THREADS=1 $(BIN)/python book/claims.py
+	OMP_NUM_THREADS=1 $(BIN)/python book/tools/claims.py
 
 experiment: $(VENV)/ready
 	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \

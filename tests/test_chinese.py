@@ -25,7 +25,7 @@ def test_the_welcome_and_the_first_five_chapters_are_there() -> None:
 
 @each_notebook
 def test_no_english_text_has_changed_since_it_was_translated(name: str) -> None:
-    assert changed(name) == [], "translate it, then: python book/chinese.py --reviewed NAME"
+    assert changed(name) == [], "translate it, then: python book/tools/chinese.py --reviewed NAME"
 
 
 @each_notebook

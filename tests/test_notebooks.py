@@ -272,7 +272,7 @@ def test_which_claims_are_not_counted_is_known() -> None:
 @pytest.mark.parametrize("path", [BOOK / f"{name}.ipynb" for name in COUNTED], ids=list(COUNTED))
 def test_each_claim_was_counted_as_it_stands_and_held_on_19_of_20_seeds(path: Path) -> None:
     counted = COUNTED[path.stem]["claims"]
-    assert set(counted) == set(claims_of(path)), "count again: python book/claims.py"
+    assert set(counted) == set(claims_of(path)), "count again: python book/tools/claims.py"
     tried = 20 if SHOWN in path.read_text("utf-8") else 1
     for text, seeds in counted.items():
         assert len(seeds["held"]) + len(seeds["failed"]) == tried

@@ -135,7 +135,7 @@ def test_the_published_branch_holds_the_notebooks_and_nothing_else(
     bare = tmp_path / "remote.git"
     subprocess.run(["git", "init", "--quiet", "--bare", bare], check=True)
     for _ in range(2):  # publishing once more changes nothing
-        subprocess.run([sys.executable, "book/publish.py", bare], cwd=fork, check=True)
+        subprocess.run([sys.executable, "book/tools/publish.py", bare], cwd=fork, check=True)
     ask = partial(subprocess.check_output, cwd=bare, text=True)
     held = ask(["git", "ls-tree", "-r", "--name-only", "published"]).split()
     assert held == [page.replace(".html", ".ipynb") for page in NOTEBOOKS]
@@ -152,7 +152,7 @@ def test_notebooks_of_another_commit_are_not_published(fork: Path, tmp_path: Pat
     who = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
     later = ["git", *who, "commit", "--quiet", "--allow-empty", "-m", "Later"]
     subprocess.run(later, cwd=clone, check=True)
-    publish = [sys.executable, "book/publish.py", "nowhere"]
+    publish = [sys.executable, "book/tools/publish.py", "nowhere"]
     done = subprocess.run(publish, cwd=clone, capture_output=True, text=True)
     assert re.search(r"does not install commit \w+: build the book of this commit", done.stderr)
 

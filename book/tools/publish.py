@@ -1,7 +1,7 @@
 """Put the notebooks of the built pages on the branch that Colab opens them from.
 
     COURSE_REPOSITORY=https://github.com/OWNER/REPO COURSE_URL=… make book
-    python book/publish.py          # or another remote than origin
+    python book/tools/publish.py          # or another remote than origin
 
 A notebook cannot know where it was opened from. So the build writes into each one which commit of
 which repository its page was made with. The branch holds these notebooks and no history.
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "_build" / "html" / "_sources"
 BRANCH = "published"  # book/_ext/address.py leads the buttons there
 

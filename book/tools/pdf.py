@@ -25,7 +25,7 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 from pypdf import PdfReader, PdfWriter
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "_build"
 NAME = "cilkit-book.pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -271,7 +271,7 @@ def main() -> None:
     document.write_text(compose(site), encoding="utf-8")
     writer = PdfWriter(clone_from=BytesIO(print_twice(document, browser)))
     facts = {f"/{key.capitalize()}": value for key, value in about().items()}
-    writer.add_metadata(facts | {"/Creator": "book/pdf.py"})
+    writer.add_metadata(facts | {"/Creator": "book/tools/pdf.py"})
     writer.pdf_header = "%PDF-1.4"  # what Chromium had written
     writer.write(site / NAME)
     size = f"{len(writer.pages)} pages, {(site / NAME).stat().st_size / 1e6:.0f} MB"

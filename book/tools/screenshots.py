@@ -9,9 +9,9 @@ from pdf import BROWSERS
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build" / "html" / "book"
-TARGET = ROOT / "screenshots"
+TARGET = ROOT / ".github" / "screenshots"
 # name: page, what to scroll to, width, height, colours
 VIEWS: dict[str, tuple[str, str, int, int, Any]] = {
     "welcome": ("index.html", "h1", 1200, 760, "light"),

@@ -1,6 +1,6 @@
 """Herding against random on ten seeds: chapter 3's last stage, by the function of its own cell.
 
-    python book/selection.py      # leaves results/digits-selection: 40 seconds for each seed
+    python book/tools/selection.py   # leaves cilkit/results/digits-selection: 40 s a seed
 
 The notebook's cells run up to the one that defines `last_stage`, with the seed changed, so what is
 stored is what the page's cell computes. Records that are there already stay as they are.
@@ -19,7 +19,7 @@ from claims import SHOWN, code_of
 from cilkit.experiment import describe
 from cilkit.runs.records import Record, to_json
 
-BOOK = Path(__file__).parent
+BOOK = Path(__file__).parents[1]
 CHAPTER = BOOK / "03_exemplars.ipynb"
 SEEDS, BUDGETS, CHOICES = range(30, 40), (20, 40, 80, 200), ("herding", "random")
 

@@ -1,7 +1,7 @@
 """The Chinese notebooks: the words are their own, code and results are the English notebooks'.
 
-    python book/chinese.py               # brings code and results over, and says what has changed
-    python book/chinese.py --reviewed 03_exemplars   # its words say what the English ones now say
+    python book/tools/chinese.py      # brings code and results over, and says what has changed
+    python book/tools/chinese.py --reviewed 03_exemplars   # its words say what the English now say
 
 Each Chinese text remembers which English text it translates, so that a test can tell when the
 English one has changed since.
@@ -15,7 +15,7 @@ from typing import Any
 
 import nbformat
 
-BOOK = Path(__file__).parent
+BOOK = Path(__file__).parents[1]
 CHINESE = BOOK / "zh"
 TRANSLATES = "translates"  # in the metadata of a Chinese text: the mark of the English one
 # The pages run in English; the Chinese ones show the same results, and are not run once more.

@@ -1,6 +1,6 @@
 """Count on how many seeds each claim of the chapters holds; keep the counts in results/claims.json.
 
-    python book/claims.py [NOTEBOOK ...]
+    python book/tools/claims.py [NOTEBOOK ...]
 
 A claim is an `assert` in a cell with the tag `claim`. Pages show seed 30; here each notebook's code
 runs with the seeds 30 to 49, and nothing is drawn while it trains. A notebook that names no seed
@@ -17,8 +17,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-BOOK = Path(__file__).parent
-COUNTS = BOOK.parent / "results" / "claims.json"
+BOOK = Path(__file__).parents[1]
+COUNTS = BOOK.parent / "cilkit" / "results" / "claims.json"
 SHOWN, SEEDS = "seed=30", range(30, 50)
 
 
