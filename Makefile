@@ -36,7 +36,7 @@ notebooks: $(VENV)/ready
 	$(BIN)/python book/tools/refresh.py
 	$(BIN)/python book/tools/chinese.py
 
-# On how many of twenty seeds does each claim of the chapters hold? Kept in results/claims.json.
+# On how many of twenty seeds does each claim of the chapters hold? Kept in cilkit/results.
 claims: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python book/tools/claims.py
 

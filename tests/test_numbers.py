@@ -17,7 +17,7 @@ from cilkit.runs.records import run_record
 from cilkit.teaching.stored import by_method
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "results"
+RESULTS = ROOT / "cilkit" / "results"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 METHODS = ("finetune", "replay", "replay-kd", "wa")
 stored_sets = pytest.mark.parametrize("name", ["digits", "glyphs"])

@@ -14,7 +14,7 @@ from cilkit.show.observers import Csv, TensorBoard
 
 ROOT = Path(__file__).parent.parent
 QUICK = ["--base", "5", "--increment", "5", "--epochs", "1"]
-DIGITS = ROOT / "results" / "digits"
+DIGITS = ROOT / "cilkit" / "results" / "digits"
 STORED = [str(min(DIGITS.glob(f"{method}-seed*"))) for method in ("finetune", "wa")]
 COMMANDS = {
     "run": ["run", *QUICK, "--csv", "--tensorboard"],

@@ -6,7 +6,7 @@ from cilkit.errors import lookup
 from cilkit.runs.records import read_records
 from cilkit.show.layout import Runs
 
-RESULTS = Path(__file__).parents[1] / "results"  # a link in the repository: Colab has no more
+RESULTS = Path(__file__).parents[1] / "results"  # in the package: Colab has no more
 
 
 def stored(name: str) -> Runs:
