@@ -44,9 +44,9 @@ experiment: $(VENV)/ready
 	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m cilkit \
 		compare --preset digits --seeds $(SEEDS) --out $(OUT) --resume
 
-# How fast it is: a table of ratios; benchmarks/README.md explains it.
+# How fast it is: a table of ratios, of NAMES or of all; tests/benchmarks/README.md explains it.
 bench: $(VENV)/ready
-	$(BIN)/python -m benchmarks --out runs/benchmarks
+	PYTHONPATH=tests $(BIN)/python -m benchmarks --out runs/benchmarks $(NAMES)
 
 test: lint book
 	$(BIN)/pytest

@@ -111,7 +111,7 @@ CIFAR100_SHORT = replace(
     channels_last=True,
 )
 
-# The short protocol with three of WA's settings changed after `benchmarks/recipe.py` had measured
+# The short protocol with three of WA's settings changed: `tests/benchmarks/recipe.py` measured
 # each alone. The learning rate brings most of it, and the first stage stays as it is. Chapter 9.
 CIFAR100_SHORT_TUNED = replace(
     CIFAR100_SHORT,

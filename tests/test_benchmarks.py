@@ -1,7 +1,6 @@
 """What the benchmarks reckon, on contenders and clocks that are made up."""
 
 import pytest
-
 from benchmarks import growth, step
 from benchmarks.harness import Row, Timing, interleaved, less_time, print_table, seconds
 

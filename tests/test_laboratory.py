@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from benchmarks.laboratory import LABORATORY
 from conftest import BROWSER, Herding
 from exact import exact_run
 from test_functional import (
@@ -22,7 +23,6 @@ from test_functional import (
     two_logits,
 )
 
-from benchmarks.laboratory import LABORATORY
 from cilkit import build, herd
 from cilkit.config import Config
 from cilkit.data.sources.digits import digits

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.laboratory import LABORATORY
 from conftest import BROWSER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.laboratory import LABORATORY
 from cilkit import METHODS, Config
 from cilkit.methods.joint import Joint
 from cilkit.methods.lwf import LwF

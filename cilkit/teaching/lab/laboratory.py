@@ -47,7 +47,7 @@ def part(name: str) -> str:
 def ladder() -> dict[str, dict[str, list[float]]]:
     """Return the stored accuracies after the last stage: here, in Python and in a browser.
 
-    `python -m benchmarks.laboratory` makes the record again.
+    `tests/benchmarks/laboratory.py` makes the record again.
     """
     found: dict[str, dict[str, list[float]]] = json.loads(part("ladder.json"))["last"]
     return found

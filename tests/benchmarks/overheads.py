@@ -32,7 +32,7 @@ from cilkit.show.save import plot
 FAST = FORMATS["bf16 channels_last"]
 STEPS = ceil((10 * 500 + 2000) / BATCH)
 IMAGES = 50_000
-RUN = Path(__file__).parents[1] / "results/digits/wa-seed30"  # a finished run, to be drawn
+RUN = Path(__file__).parents[2] / "cilkit/results/digits/wa-seed30"  # a finished run, to be drawn
 
 
 def main() -> list[Row]:

@@ -1,9 +1,9 @@
 """The laboratory in a browser: how fast it trains, and what ten seeds give there and in Python.
 
-`python -m benchmarks laboratory` times a whole WA run (980 steps) in Chromium, on the page's own
+`make bench NAMES=laboratory` times a whole WA run (980 steps) in Chromium, on the page's own
 thread so that its CPU time can be told from what else the machine does, and how long after *Train*
-the first bar moves. `python -m benchmarks.laboratory` makes the record that the page's table shows,
-`cilkit/teaching/lab/ladder.json`: five methods, ten seeds, in both.
+the first bar moves. `PYTHONPATH=tests python -m benchmarks.laboratory` makes the record that the
+page's table shows, `cilkit/teaching/lab/ladder.json`: five methods, ten seeds, in both.
 """
 
 import json
@@ -35,7 +35,7 @@ LABORATORY = replace(
     lr=0.1,
     weight_decay=1e-2,
 )
-RECORD = Path(__file__).parents[1] / "cilkit" / "teaching" / "lab" / "ladder.json"
+RECORD = Path(__file__).parents[2] / "cilkit" / "teaching" / "lab" / "ladder.json"
 WHOLE_RUN = "(seed) => { cilkitLab.engine.run(cilkitLab.data, { seed }); }"
 FIRST_BAR = """() => new Promise((done) => {
     const start = performance.now(), picture = document.querySelector(".lab-panel svg");

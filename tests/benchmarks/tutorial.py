@@ -3,8 +3,10 @@
 Same data set, network, epochs, memory, batches, learning rate and losses; `tutorial_way.py` says
 what the peer does. Two settings. "digits" is few images of ten classes, trained long enough to
 learn: there, starting workers anew for each pass is most of the peer's time. "glyphs" is many
-images and a short time: there, both mostly compute, and its accuracies mean nothing. By itself,
-`python -m benchmarks.tutorial digits --seeds 0 1 2` takes other options and seeds.
+images and a short time: there, both mostly compute, and its accuracies mean nothing. By itself
+it takes other options and seeds:
+
+    PYTHONPATH=tests python -m benchmarks.tutorial digits --seeds 0 1 2
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The way of working that this course grew from, as a program of its own: the peer to be beaten.
 
 Written anew, in our own words, from the tutorial's text and from a list of what its code does. Run
-it by `torchrun`; `benchmarks/tutorial.py` does. It learns WA on the same data set, network, epochs,
+it by `torchrun`; `tutorial.py` does. It learns WA on the same data set, network, epochs,
 memory, batches and learning rate as cilkit, and prints its accuracies as one line of JSON.
 
 Kept on purpose, since it is what is measured: one Pillow image at a time through timm's transform;

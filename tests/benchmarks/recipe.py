@@ -1,9 +1,11 @@
 """What WA leaves on the table: its settings changed one at a time, on CIFAR-100's short protocol.
 
-`python -m benchmarks.recipe --data-path DIR --out runs/recipe` takes about 20 minutes of one core
-for each change, so `make bench` leaves it out; `--stages 3` stops each run after 70 classes, and
-the same command without it goes on from there. Changes that begin after the first stage share it:
-it is that of `cilkit compare` in the same folder, or of `wa`, which is begun where there is none.
+    PYTHONPATH=tests python -m benchmarks.recipe --data-path DIR --out runs/recipe
+
+It takes about 20 minutes of one core for each change, so `make bench` leaves it out; `--stages 3`
+stops each run after 70 classes, and the same command without it goes on from there. Changes that
+begin after the first stage share it: it is that of `cilkit compare` in the same folder, or of `wa`,
+which is begun where there is none.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """How far another machine moves the digits' numbers: the same runs, computed in other ways.
 
-    python -m benchmarks.machines --out runs/machines
+    PYTHONPATH=tests python -m benchmarks.machines --out runs/machines
 
 Older processors are played by telling PyTorch, oneDNN and MKL to leave newer instructions alone.
-The table is kept in results/machines.json; book/troubleshooting.md states what it says.
+The table is kept in cilkit/results/machines.json; book/troubleshooting.md states what it says.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 from cilkit.runs.provenance import machine, versions
 
 SEEDS = range(30, 40)
-KEPT = Path(__file__).parents[1] / "results" / "machines.json"
+KEPT = Path(__file__).parents[2] / "cilkit" / "results" / "machines.json"
 COMPARE = ["-m", "cilkit", "compare", "--preset", "digits", "--resume"]
 COMPARE += ["--methods", "replay", "replay-kd", "wa", "--seeds", *map(str, SEEDS)]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

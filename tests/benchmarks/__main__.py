@@ -1,4 +1,4 @@
-"""Run the benchmarks and print one table: `python -m benchmarks [NAME ...] [--out FOLDER]`.
+"""Run the benchmarks and print one table: `make bench`, of some: `make bench NAMES="step herding"`.
 
 Each module of this folder that has a `main` is one benchmark; it returns its rows of the table.
 """
