@@ -64,7 +64,7 @@ links: $(VENV)/ready
 dist:
 	rm -rf dist build
 	$(PYTHON) -m venv build/tools
-	build/tools/bin/pip install --quiet --requirement requirements-release.txt
+	build/tools/bin/pip install --quiet --requirement .ci/release.txt
 	build/tools/bin/python -m build
 	build/tools/bin/twine check --strict dist/*
 	$(PYTHON) -m venv build/alone

@@ -25,7 +25,7 @@ from cilkit.methods import METHODS
 from cilkit.runs.records import Record, run_record, stage_records
 
 ROOT = Path(__file__).parent.parent
-GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SECTIONS = ["Add a method", "Add a data set", "Add a chapter"]
 
@@ -169,8 +169,8 @@ def test_commands_that_the_guide_names_are_there() -> None:
 
 
 def test_files_that_the_guides_name_are_there() -> None:
-    text = GUIDE + (ROOT / "STYLE.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`((?:book|cilkit|tests|results|\.ci|\.devcontainer)[\w./-]*)`", text))
+    text = GUIDE + (ROOT / ".github" / "STYLE.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:book|cilkit|tests|\.ci|\.devcontainer)[\w./-]*)`", text))
     made = {"cilkit/methods/balanced.py", "cilkit/stripes.py"}
     assert len(named) >= 15
     assert [name for name in sorted(named - made) if not (ROOT / name).exists()] == []
@@ -183,10 +183,28 @@ def test_the_citation_names_the_version_and_the_address_of_the_package() -> None
 
 
 def test_the_changelog_has_a_heading_for_the_version() -> None:
-    assert f"\n## [{PROJECT['version']}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    text = (ROOT / "book" / "changelog.md").read_text(encoding="utf-8")
+    assert f"\n## [{PROJECT['version']}]" in text
 
 
 def test_the_devcontainer_sets_up_as_the_guide_does() -> None:
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
     assert "make .venv/ready" in container["postCreateCommand"]
     assert "make .venv/ready" in GUIDE
+
+
+@pytest.mark.parametrize("name", ["README.md", ".github/CONTRIBUTING.md", ".github/STYLE.md"])
+def test_links_to_files_of_the_repository_lead_to_files(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    links = re.findall(r'\]\(([^)\s#]+)|src="([^"]+)"', text)
+    paths = [path for path in map("".join, links) if not path.startswith("http")]
+    assert [path for path in paths if not (ROOT / name).parent.joinpath(path).exists()] == []
+
+
+def test_the_top_holds_what_a_reader_looks_for_and_what_tools_look_for_there() -> None:
+    tracked = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    top = {path.split("/")[0] for path in tracked}
+    seen = {name for name in top if not name.startswith(".")}
+    assert seen - {"LICENSE", "CITATION.cff", "Makefile", "pyproject.toml"} == {
+        *("README.md", "book", "cilkit", "tests", "_config.yml", "_toc.yml", "requirements.txt")
+    }

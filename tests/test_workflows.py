@@ -123,7 +123,7 @@ def test_checks_run_on_the_lowest_python_and_on_stored_and_newest_versions() -> 
     assert f">={matrix['python'][0]}" == PROJECT["requires-python"]
     highest = PROJECT["classifiers"][-1].removeprefix("Programming Language :: Python :: ")
     assert matrix["python"] == ["3.11", highest]
-    assert matrix["requirements"] == ["requirements.txt", "requirements-newest.txt"]
+    assert matrix["requirements"] == ["requirements.txt", ".ci/newest.txt"]
     assert all((ROOT / name).is_file() for name in matrix["requirements"])
 
 
