@@ -196,7 +196,8 @@ def test_the_devcontainer_sets_up_as_the_guide_does() -> None:
 @pytest.mark.parametrize("name", ["README.md", ".github/CONTRIBUTING.md", ".github/STYLE.md"])
 def test_links_to_files_of_the_repository_lead_to_files(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    links = re.findall(r'\]\(([^)\s#]+)|src="([^"]+)"', text)
+    prose = "".join(re.split("^```", text, flags=re.MULTILINE)[::2])
+    links = re.findall(r'\]\(([^)\s#]+)|src="([^"]+)"', prose)
     paths = [path for path in map("".join, links) if not path.startswith("http")]
     assert [path for path in paths if not (ROOT / name).parent.joinpath(path).exists()] == []
 
