@@ -6,6 +6,7 @@ and 64 channels, depth 6n + 2, shortcuts without parameters ("option A").
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ class Block(nn.Module):
         self.norm1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(outputs)
-        self.stride, self.new_channels = stride, outputs - inputs
+        self.stride, self.new_channels, self.last_relu = stride, outputs - inputs, True
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
@@ -32,33 +33,54 @@ class Block(nn.Module):
         if self.new_channels:  # new channels start as zeros
             shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
         hidden = F.relu(self.norm1(self.conv1(images)))
-        return F.relu(self.norm2(self.conv2(hidden)) + shortcut)
+        total = self.norm2(self.conv2(hidden)) + shortcut
+        return F.relu(total) if self.last_relu else total
 
 
 class ResNet(nn.Module):
-    """A residual network for small images; its features are not negative."""
+    """A residual network for small images; its features are not negative, but for `last_relu`."""
 
-    def __init__(self, depth: int, channels: int = 3, stride: int = 1) -> None:
+    def __init__(
+        self,
+        depth: int,
+        channels: int = 3,
+        stride: int = 1,
+        last_relu: bool = True,
+        shows_maps: bool = False,
+    ) -> None:
         """Build a network of `depth` = 6n + 2 layers for images of `channels` colours.
 
-        `stride` 2 halves the image at once, for a quarter of the work.
+        `stride` 2 halves the image at once, for a quarter of the work. Without `last_relu` features
+        may be negative, as a cosine wants them; with `shows_maps`, `maps` holds what the three
+        groups made of the last batch.
         """
         super().__init__()
-        blocks = (depth - 2) // 6
+        n = (depth - 2) // 6
         self.conv = nn.Conv2d(channels, 16, 3, stride, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(16)
-        widths = [16] * blocks + [32] * blocks + [64] * blocks
-        self.blocks = nn.Sequential(
-            *(Block(a, b, stride=b // a) for a, b in zip([16, *widths], widths, strict=False))
-        )
+        widths = [16] * n + [32] * n + [64] * n
+        pairs = zip([16, *widths], widths, strict=False)
+        blocks = [Block(a, b, stride=b // a) for a, b in pairs]
+        blocks[-1].last_relu = last_relu
+        self.blocks = nn.Sequential(*blocks)
         self.num_features = 64
+        self.shows_maps = shows_maps
+        self.maps: tuple[Tensor, ...] = ()
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, channels, H, W) -> features (B, 64)."""
-        maps: Tensor = self.blocks(F.relu(self.norm(self.conv(images))))
+        maps: Tensor = F.relu(self.norm(self.conv(images)))
+        if not self.shows_maps:
+            maps = self.blocks(maps)
+            return maps.mean((2, 3))
+        groups, of_a_group = [], len(self.blocks) // 3
+        for start in range(0, len(self.blocks), of_a_group):
+            maps = self.blocks[start : start + of_a_group](maps)
+            groups.append(maps)
+        self.maps = tuple(groups)
         return maps.mean((2, 3))
 
 
@@ -78,17 +100,23 @@ class MLP(nn.Module):
         return F.relu(self.last(F.relu(self.hidden(pixels))))
 
 
-BACKBONES: dict[str, Callable[[int], nn.Module]] = {
+BACKBONES: dict[str, Callable[..., nn.Module]] = {
     f"resnet{depth}": partial(ResNet, depth) for depth in (8, 20, 32, 44, 56, 110)
 }
 BACKBONES["resnet8-stride2"] = partial(ResNet, 8, stride=2)
 BACKBONES["mlp"] = MLP
 
 
-def build_backbone(name: str, channels: int) -> nn.Module:
-    """Return the network `name`, untrained: images (B, channels, H, W) -> features (B, D)."""
+def build_backbone(name: str, channels: int, **options: Any) -> nn.Module:
+    """Return the network `name`, untrained: images (B, channels, H, W) -> features (B, D).
+
+    Options are those of `ResNet`, for methods that need them.
+    """
+    if options and not isinstance(BACKBONES.get(name), partial):
+        known = ", ".join(k for k, build in BACKBONES.items() if isinstance(build, partial))
+        raise InputError(f"this method needs one of cilkit's own residual networks: {known}")
     if name in BACKBONES:
-        return BACKBONES[name](channels)
+        return BACKBONES[name](channels, **options)
     import timm  # takes a second
 
     if not timm.is_model(name):

@@ -6,15 +6,14 @@ a preset gives them values, options change them.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
-from cilkit.config import Config, as_path
+from cilkit.config import Config, as_path, names_of
 from cilkit.data.images import BadImage
 from cilkit.data.workers import lost_worker
 from cilkit.errors import InputError, lookup
@@ -31,6 +30,7 @@ from cilkit.machine.processes import (
     told_rank,
 )
 from cilkit.machine.stopping import Stopped, stoppable
+from cilkit.methods import METHODS
 from cilkit.presets import PRESETS
 from cilkit.runs.outputs import EVENTS, TABLES
 from cilkit.show.observers import Console, Csv, TensorBoard
@@ -218,11 +218,16 @@ def explain(error: Exception) -> str:
 
 
 def parse(words: list[str]) -> Command:
-    """Return the command, with the preset's settings where no option changes them."""
-    preset = preset_in(words)
-    config: Any = lookup("preset", preset, PRESETS)
-    run = Run(config, tyro.MISSING, preset)
-    compare = Compare(config, tyro.MISSING, preset=preset)
+    """Return the command, with the preset's settings where no option changes them.
+
+    Options are the common settings and those of the method, or of all methods that are compared.
+    """
+    [preset] = values_in(words, "--preset") or [DEFAULT_PRESET]
+    start: Config = lookup("preset", preset, PRESETS)
+    [method] = values_in(words, "--method") or [start.method]
+    methods = values_in(words, "--methods") or Compare.methods
+    run = Run(replace(start, method=method), tyro.MISSING, preset)
+    compare = Compare(for_all(start, methods), tyro.MISSING, preset=preset)
     commands: Any = (
         Annotated[Run, subcommand("run", default=run)]
         | Annotated[Compare, subcommand("compare", default=compare)]
@@ -234,17 +239,36 @@ def parse(words: list[str]) -> Command:
         prog="cilkit",
         args=words,
         description=DESCRIPTION,
+        config=(tyro.conf.SuppressFixed,),  # `others`
         console_outputs=local_rank() == 0,
     )
     return command
 
 
-def preset_in(words: Sequence[str]) -> str:
-    """Return the preset that the words ask for: it must be known before the rest is read."""
-    preset = DEFAULT_PRESET
-    for word, after in pairwise([*words, ""]):
-        if word == "--preset":
-            preset = after
-        if word.startswith("--preset="):
-            preset = word.removeprefix("--preset=")
-    return preset
+def values_in(words: Sequence[str], option: str) -> list[str]:
+    """Return an option's values: they decide what else is an option, so they are read first."""
+    values: list[str] = []
+    reading = False
+    for word in words:
+        name, _, value = word.partition("=")
+        if word.startswith("--"):
+            reading = name == option
+            values = ([value] if value else []) if reading else values
+        elif reading:
+            values.append(word)
+    return values if option == "--methods" else values[:1]
+
+
+def for_all(start: Config, methods: Sequence[str]) -> Config:
+    """Return a configuration with the settings of all these methods: what their classes join."""
+    classes: list[Any] = [METHODS[method].Settings for method in methods if method in METHODS]
+    classes = classes or [type(start)]  # an unknown name is refused when it is compared
+    last = [one for one in classes if {one} == {c for c in classes if issubclass(c, one)}]
+    # tyro reads the comments in a class's file, so the join has the place of its first part.
+    place = {"__module__": last[0].__module__, "__qualname__": last[0].__qualname__}
+    kind: Any = type(Config)
+    joined: Any = kind("Settings", (*dict.fromkeys(last),), place)
+    joined = dataclass(frozen=True, kw_only=True)(joined)
+    given = {name: getattr(start, name) for name in names_of(start)} | vars(start.others)
+    known = {name: value for name, value in given.items() if name in names_of(joined)}
+    return cast(Config, type.__call__(joined, **known))

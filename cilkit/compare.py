@@ -7,9 +7,10 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from cilkit.config import Config, as_path, plain
+from cilkit.config import Config, as_path, names_of, plain
 from cilkit.errors import InputError, lookup
 from cilkit.experiment import Observer, run
+from cilkit.learner import Learner
 from cilkit.machine.lock import alone_in
 from cilkit.machine.processes import from_main, is_main, is_restarted
 from cilkit.methods import METHODS
@@ -48,7 +49,7 @@ def compare(
             for method in methods:
                 folder = out / f"{method}-seed{seed}"
                 mine = replace(config, method=method, seed=seed)
-                shares = METHODS[method].shares_first_stage
+                shares = shares_first_stage(mine)
                 start = from_main(partial(find_first_stage, first, mine)) if shares else None
                 keep = [KeepFirstStage(folder, first)] if shares and start is None else []
                 watch: list[Observer] = [*observers, *keep]
@@ -66,13 +67,22 @@ def write_summary(out: Path, summary: dict[str, dict[str, list[float]]]) -> None
     unfinished.replace(file)
 
 
+def shares_first_stage(config: Config) -> bool:
+    """Tell whether a method's first stage is that of fine-tuning."""
+    method = METHODS[config.method]
+    usual = method.classifier is Learner.classifier and not method.backbone
+    return usual and config.shares_first_stage
+
+
 def find_first_stage(folder: Path, config: Config) -> Checkpoint | None:
     """Return the first stage that another method has trained with the same settings, if any."""
     found = checkpoint.find(folder)
     if found is None or not isinstance(found.records[0], RunRecord):
         return None
     there = found.records[0].config | {"method": config.method}
-    return None if config.differences(there) else found
+    common = names_of(Config)  # a first stage that is shared knows no others
+    differ = [name for name, *_ in config.differences(there) if name in common]
+    return None if differ else found
 
 
 class KeepFirstStage:

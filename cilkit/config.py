@@ -1,11 +1,10 @@
 """Every choice of one experiment, in one frozen place; each comment is also the option's help."""
 
-import dataclasses
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import NoneType
+from types import NoneType, SimpleNamespace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -20,9 +19,35 @@ MACHINE_SETTINGS = frozenset(
 )
 
 
+LEARNERS: dict[str, Any] = {}  # the methods by name, each with its `Settings`; see cilkit/methods
+
+
+class OfItsMethod(type):
+    """Makes `Config(method="wa", ...)` a `WA.Settings`: the common settings, and its method's own.
+
+    What only other methods know is set aside, so that `replace(config, method=...)` finds it again.
+    """
+
+    def __call__(cls, **given: Any) -> Any:
+        """Make a configuration of the class that its method has."""
+        given = vars(given.pop("others", SimpleNamespace())) | given
+        method = given.get("method", "wa")
+        known = isinstance(method, str) and method in LEARNERS
+        settings = LEARNERS[method].Settings if known else cls
+        somebodys = {name for one in LEARNERS.values() for name in names_of(one.Settings)}
+        strange = somebodys & given.keys() - {*names_of(settings)}
+        others = SimpleNamespace(**{name: given.pop(name) for name in strange})
+        return type.__call__(settings, **given, others=others)
+
+
+def names_of(settings: Any) -> list[str]:
+    """Return the names of a class's settings, the common ones first."""
+    return [name for name in settings.__dataclass_fields__ if name != "others"]
+
+
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """All settings of an experiment."""
+class Config(metaclass=OfItsMethod):
+    """The settings that all methods have; a method's own stand beside it, as `Settings`."""
 
     method: str = "wa"  # finetune, lwf, replay, replay-kd, wa or joint
     seed: int = 0  # weights, order of the images, augmentation
@@ -53,19 +78,7 @@ class Config:
     # longer by the root of 3, and a bias of 0
     head_init: Literal["torch", "pycil"] = "torch"
 
-    budget: int = 2000  # exemplars kept
-    budget_per: Literal["total", "class"] = "total"  # what the budget counts
-    selection: Literal["herding", "random"] = "herding"  # how exemplars are chosen
-    herd_on: Literal["normalised", "raw"] = "normalised"  # the features that herding sees
-
-    temperature: float = 2.0  # softens teacher and student before they are compared
-    kd_weight: Literal["dynamic"] | float = "dynamic"  # lambda; dynamic: n_old / n_seen
-    kd_mix: Literal["convex", "additive"] = "convex"  # (1-lambda) CE + lambda KD, or CE + lambda KD
-    kd_t_squared: bool = False  # multiply the distillation loss by temperature^2
     label_smoothing: float = 0.0  # of the cross-entropy
-
-    align_bias: bool = False  # gamma scales the new classes' bias too
-    clip_weights: bool = False  # clip the classifier's weights at zero after each step
 
     epochs: int = 20  # of every stage
     base_epochs: int | None = None  # of the first stage, if it differs
@@ -91,14 +104,19 @@ class Config:
     save_every: int = 1  # epochs between two checkpoints; the end of a stage is always saved
     timeout: int = 1800  # seconds to wait for another process before giving up
 
+    # what other methods' settings were; no option
+    others: Any = field(default_factory=SimpleNamespace, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         """Raise `InputError` for what cannot work; `build` looks up the names, and refuses them."""
-        for field, kind in get_type_hints(type(self)).items():
-            value = fitting(given := getattr(self, field), kind)
+        kinds = get_type_hints(type(self))
+        for name in names_of(self):
+            kind = kinds[name]
+            value = fitting(given := getattr(self, name), kind)
             if not fits(value, kind):
-                raise InputError(f"{field} is {shown(given)}; it must be {in_words(kind)}")
-            object.__setattr__(self, field, value)
-        for name, (low, high) in LIMITS.items():
+                raise InputError(f"{name} is {shown(given)}; it must be {in_words(kind)}")
+            object.__setattr__(self, name, value)
+        for name, (low, high) in self.limits().items():
             value = getattr(self, name)
             if isinstance(value, int | float) and not low <= value <= high:
                 raise InputError(
@@ -108,15 +126,19 @@ class Config:
             if wrong:
                 raise InputError(sentence)
 
+    @property
+    def shares_first_stage(self) -> bool:
+        """Tell whether the first stage is plain cross-entropy: `compare` trains it only once."""
+        return True
+
+    @classmethod
+    def limits(cls) -> dict[str, tuple[float, float]]:
+        """Return the lowest and the highest number that makes sense, both allowed."""
+        return LIMITS
+
     def contradictions(self) -> list[tuple[bool, str]]:
         """Return what does not go together: whether it is so, and the sentence that says it."""
-        weight = self.kd_weight
-        number = 0.0 if isinstance(weight, str) else weight
         return [
-            (
-                self.kd_mix == "convex" and number > 1,
-                f"kd_weight is {weight}; a convex mix allows at most 1",
-            ),
             (
                 self.schedule == "step" and not self.milestones,
                 "schedule is 'step' but milestones is empty; give epochs, such as 60 100 140",
@@ -140,7 +162,6 @@ class Config:
                 "color_jitter and random_erasing are timm's; set augment to timm",
             ),
             (self.nesterov and self.momentum == 0, "nesterov needs a momentum above 0"),
-            (self.align_bias and not self.head_bias, "align_bias needs a bias: head_bias"),
             (
                 self.warmup >= shortest,
                 f"warmup is {self.warmup} epochs, and a stage has {shortest}: the learning rate "
@@ -165,7 +186,7 @@ class Config:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON knows them."""
-        values = dataclasses.asdict(self)
+        values = {name: getattr(self, name) for name in names_of(self)}
         values = {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
@@ -178,7 +199,7 @@ class Config:
 
         A setting that is younger than the record counts as its default.
         """
-        there = Config().as_dict() | stored
+        there = type(self)(method=self.method).as_dict() | stored
         return [(k, there[k], v) for k, v in self.science().items() if there[k] != v]
 
 
@@ -247,7 +268,6 @@ def in_words(kind: Any) -> str:
     return KINDS[kind][1]
 
 
-# The lowest and the highest number that makes sense, both allowed.
 LIMITS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "base": (0, 1e6),
@@ -258,9 +278,6 @@ LIMITS: dict[str, tuple[float, float]] = {
     "padding": (0, 256),
     "color_jitter": (0, 1),
     "random_erasing": (0, 1),
-    "budget": (1, 1e9),
-    "temperature": (1e-3, 1e3),
-    "kd_weight": (0, 1e3),
     "label_smoothing": (0, 0.999),
     "epochs": (1, 1e5),
     "base_epochs": (1, 1e5),

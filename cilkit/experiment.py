@@ -18,7 +18,6 @@ from cilkit.data.scenario import Scenario, build_scenario
 from cilkit.data.transforms import AUGMENTATIONS, check_policy
 from cilkit.data.workers import make_room
 from cilkit.errors import InputError, lookup, unknown
-from cilkit.heads import CilClassifier
 from cilkit.learner import Learner
 from cilkit.loop import learn
 from cilkit.machine.devices import find_device, synchronise
@@ -26,7 +25,7 @@ from cilkit.machine.lock import alone_in
 from cilkit.machine.processes import from_main, is_main, one_at_first, world_size
 from cilkit.machine.seeds import seed_all
 from cilkit.machine.stopping import Stopped, at_once
-from cilkit.memory import Memory, check_budget
+from cilkit.memory import Memory, MemorySettings, check_budget
 from cilkit.methods import METHODS
 from cilkit.methods.joint import Joint
 from cilkit.methods.replay import Replay
@@ -93,23 +92,26 @@ def check_names(config: Config, dataset: DataSet | None) -> None:
 
 def check_stages(config: Config, scenario: Scenario) -> None:
     """Refuse now what could not be trained when its stage comes."""
-    if issubclass(METHODS[config.method], Replay):
+    if isinstance(config, MemorySettings):
         check_budget(config, len(scenario.class_names))
     for count in images_by_stage(config, scenario):
         check_enough(count, config)
 
 
 def images_by_stage(config: Config, scenario: Scenario) -> list[int]:
-    """Return how many images each stage trains on; nothing of a method whose `begin` is its own."""
-    begin, share = METHODS[config.method].begin, Memory(config).share
-    if begin is Joint.begin:
+    """Return how many images each stage trains on; nothing where a method chooses."""
+    method = METHODS[config.method]
+    samples, share = method.samples, Memory(config).share
+    if method.phases is not Learner.phases:
+        return []
+    if samples is Joint.samples:
         return [len(stage.train_so_far) for stage in scenario.stages]
     counts = [len(stage.train) for stage in scenario.stages]
-    if begin is Replay.begin:
+    if samples is Replay.samples:
         for stage in scenario.stages[1:]:
             of_old = stage.train_so_far.labels.bincount()[: stage.n_old]
             counts[stage.index] += int(of_old.clamp(max=share(stage.n_old)).sum())
-    return counts if begin in (Learner.begin, Replay.begin) else []
+    return counts if samples in (Learner.samples, Replay.samples) else []
 
 
 def check_batch_norm(model: CilModel, config: Config, scenario: Scenario) -> None:
@@ -129,11 +131,11 @@ def check_batch_norm(model: CilModel, config: Config, scenario: Scenario) -> Non
 
 def build_model(config: Config, scenario: Scenario) -> CilModel:
     """Return the model, untrained, with no class yet."""
-    dataset = scenario.dataset
+    dataset, method = scenario.dataset, METHODS[config.method]
     channels, *size = dataset.train.store.shape[1:]
-    backbone = build_backbone(config.backbone, channels)
+    backbone = build_backbone(config.backbone, channels, **method.backbone)
     num_features = feature_size(backbone, channels, *size)
-    classifier = CilClassifier(num_features, config.head_bias, config.head_init)
+    classifier = method.classifier(num_features, config.head_bias, config.head_init)
     normalise = Normalise(dataset.mean, dataset.std)
     if config.compile:
         backbone.compile()
@@ -166,7 +168,7 @@ def run(
         records = first_records(described, found, start)
         if begin_with := found or start:
             check_same_data(begin_with.records[0], described)
-            take_up(learner, begin_with)
+            take_up(learner, scenario, begin_with)
         rewrite(out, records)
         show(records, observers)
         try:
@@ -206,10 +208,10 @@ def is_due(record: Progress, config: Config) -> bool:
     return record.epoch % config.save_every == 0
 
 
-def take_up(learner: Learner, checkpoint: Checkpoint) -> None:
+def take_up(learner: Learner, scenario: Scenario, checkpoint: Checkpoint) -> None:
     """Restore the learner; refuse a checkpoint that it cannot have come from."""
     try:
-        restore(learner, checkpoint.tensors, checkpoint.numbers)
+        restore(learner, scenario.stages, checkpoint.tensors, checkpoint.numbers)
     except (RuntimeError, KeyError, ValueError, TypeError) as error:  # torch's, of names and shapes
         reason = " ".join(str(error).split())[:200]  # torch names it in its second line
         raise InputError(f"the checkpoint does not fit these settings: {reason}") from error

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Stage
+from cilkit.learner import Learner
 from cilkit.machine.devices import advice, lacks_memory
 from cilkit.machine.processes import gather, rank, world_size
 from cilkit.metrics import Predictions, calibration_error, confusion_matrix
-from cilkit.model import CilModel
+from cilkit.model import CilModel, Seen
 from cilkit.runs.records import Examination
 
 CHUNK = 256
@@ -26,11 +27,16 @@ def features_of(model: CilModel, samples: Samples) -> Tensor:
     return in_chunks(model, samples, model.features)
 
 
-def predict(model: CilModel, samples: Samples) -> Predictions:
-    """Return the predictions for all samples, each exactly once, in every process."""
+def predict(
+    model: CilModel, samples: Samples, scores: Callable[[Seen], Tensor] = lambda seen: seen.logits
+) -> Predictions:
+    """Return the predictions for all samples, each exactly once, in every process.
+
+    The class of the highest score is predicted; scores are (B, n), by default the logits.
+    """
 
     def best(images: Tensor) -> Tensor:
-        confidence, predicted = model(images).softmax(1).max(1)
+        confidence, predicted = scores(model.see(images)).softmax(1).max(1)
         return torch.stack([predicted.double(), confidence.double()], dim=1)
 
     predicted, confidence = in_chunks(model, samples, best).unbind(1)
@@ -72,11 +78,15 @@ def dealt(count: int, processes: int, chunk: int = CHUNK) -> list[list[Tensor]]:
     return [[chunks[place] for place in share] for share in shares]
 
 
-def examine(model: CilModel, stage: Stage) -> Examination:
-    """Test the model on the test images of all classes seen so far."""
-    predictions = predict(model, stage.test)
+def examine(learner: Learner, stage: Stage) -> Examination:
+    """Test what a learner says of the test images of all classes seen so far.
+
+    Scores of a rule of its own are no probabilities: their calibration is not a number.
+    """
+    predictions = predict(learner.model, stage.test, learner.scores)
+    own_rule = type(learner).scores is not Learner.scores
     return Examination(
         confusion=confusion_matrix(predictions, stage.n_seen),
-        calibration_error=calibration_error(predictions),
-        norms=model.classifier.norms(),
+        calibration_error=float("nan") if own_rule else calibration_error(predictions),
+        norms=learner.model.classifier.norms(),
     )

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from cilkit.data.loader import Batch, Loader
-from cilkit.data.scenario import Scenario
+from cilkit.data.scenario import Scenario, Stage
 from cilkit.inference import examine
-from cilkit.learner import Learner
+from cilkit.learner import Learner, phases_left
 from cilkit.machine.devices import advice
 from cilkit.machine.processes import agree, average_gradients
 from cilkit.machine.seeds import seed_all
@@ -22,47 +22,53 @@ def learn(learner: Learner, scenario: Scenario) -> Iterator[EpochRecord | StageR
     Nothing happens until someone asks for the next record. All state is the learner's: one that
     comes from a checkpoint, or from a loop that was left, goes on where it stood.
     """
-    config = learner.config
-    for stage in scenario.stages[learner.stage :]:
-        plan = config.plan(stage.index)
+    config, progress, model = learner.config, learner.progress, learner.model
+    for stage in scenario.stages[progress.stages_done :]:
         seed_all(config.seed, stage.index)  # new prototypes start alike in every process
-        loader = Loader(learner.begin(stage), scenario.dataset, config, learner.model.device)
-        if not hasattr(learner, "optimizer"):  # an interrupted stage goes on with its own
-            learner.start_optimizer()
-        for epoch in range(learner.epoch, plan.epochs):
-            lr = plan.rate(epoch)
-            batches = loader.epoch(stage.index, epoch, learner.step)
-            losses, accuracy = train_epoch(learner, batches, lr)
-            norms = learner.model.classifier.norms()
-            yield EpochRecord(stage.index, epoch + 1, plan.epochs, lr, losses, accuracy, norms)
-        learner.model.train()  # whoever has looked at it meanwhile
-        seed_all(config.seed, stage.index, plan.epochs)  # and whatever was drawn
-        before = examine(learner.model, stage)
-        with whole_or_undone(learner):
-            facts = learner.end(stage)
-            learner.finish_stage()
-            after = examine(learner.model, stage)
-            mark = agree(fingerprint_of(learner))
-        classes = (stage.index, stage.n_old, stage.n_seen)
-        yield StageRecord(*classes, before, after, len(learner.memory), facts, mark)
+        learner.grow(stage)
+        if not progress.in_stage:
+            with whole_or_undone(learner):
+                learner.begin(stage)
+        phases = learner.phases(stage)
+        epochs = sum(phase.plan.epochs for phase in phases)
+        for phase, first in phases_left(phases, progress.epoch):
+            loader = Loader(phase.samples, scenario.dataset, config, model.device)
+            progress.start_phase(model, config, phase.plan, first)
+            for epoch in range(progress.epoch, first + phase.plan.epochs):
+                lr = phase.plan.rate(epoch - first)
+                means = train_epoch(learner, loader.epoch(stage.index, epoch, progress.step), lr)
+                accuracy, norms = means.pop("accuracy"), model.classifier.norms()
+                yield EpochRecord(stage.index, epoch + 1, epochs, lr, means, accuracy, norms)
+        yield finish(learner, stage, epochs)
 
 
 @advice("in a training step; a smaller --batch-size needs less")
-def train_epoch(
-    learner: Learner, batches: Iterable[Batch], lr: float
-) -> tuple[dict[str, float], float]:
-    """Make one pass over the batches; return the mean of each loss, and the accuracy in percent."""
-    learner.set_lr(lr)
-    model = learner.model.train()
+def train_epoch(learner: Learner, batches: Iterable[Batch], lr: float) -> dict[str, float]:
+    """Make one pass over the batches; return the means of all losses, and of the accuracy."""
+    model, progress = learner.model.train(), learner.progress
     for images, labels, share in batches:
         with whole_step():
-            logits = model(images)
-            losses = learner.losses(images, logits, labels)
-            learner.optimizer.zero_grad()
+            seen = model.see(images)
+            losses = learner.losses(seen, labels)
+            model.zero_grad()
             (share * torch.stack([*losses.values()]).sum()).backward()
             average_gradients(model)
-            learner.optimizer.step()
-            hits = (logits.argmax(1) == labels).float().mean()
-            learner.finish_step(len(labels), losses | {"accuracy": 100 * hits})
-    means = learner.finish_epoch()
-    return means, means.pop("accuracy")
+            progress.take_step(lr)
+            learner.stepped()
+            hits = (seen.logits.argmax(1) == labels).float().mean()
+            progress.finish_step(len(labels), losses | {"accuracy": 100 * hits})
+    return progress.finish_epoch(model)
+
+
+def finish(learner: Learner, stage: Stage, epochs: int) -> StageRecord:
+    """End a stage, and test before and after; an error takes the end back."""
+    learner.model.train()  # whoever has looked at it meanwhile
+    seed_all(learner.config.seed, stage.index, epochs)  # and whatever was drawn
+    before = examine(learner, stage)
+    with whole_or_undone(learner):
+        facts = learner.end(stage)
+        learner.progress.finish_stage()
+        after = examine(learner, stage)
+        mark = agree(fingerprint_of(learner))
+    classes = (stage.index, stage.n_old, stage.n_seen)
+    return StageRecord(*classes, before, after, len(learner.memory), facts, mark)

@@ -1,6 +1,8 @@
 """The memory: a few exemplars of each class, within a budget that is never exceeded. Chapter 3."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +16,26 @@ from cilkit.functional import herd
 from cilkit.machine.seeds import seed_for
 
 
+@dataclass(frozen=True, kw_only=True)
+class MemorySettings(Config):
+    """The settings of a method that keeps exemplars."""
+
+    budget: int = 2000  # exemplars kept
+    budget_per: Literal["total", "class"] = "total"  # what the budget counts
+    selection: Literal["herding", "random"] = "herding"  # how exemplars are chosen
+    herd_on: Literal["normalised", "raw"] = "normalised"  # the features that herding sees
+
+    @classmethod
+    def limits(cls) -> dict[str, tuple[float, float]]:
+        """Return the lowest and the highest number that makes sense."""
+        return super().limits() | {"budget": (1, 1e9)}
+
+
 class Memory:
     """Exemplars by class, best first: when a class's share shrinks, its first ones stay."""
 
-    def __init__(self, config: Config) -> None:
-        """Start empty; `config` says how many to keep and how to choose them."""
+    def __init__(self, config: Any) -> None:
+        """Start empty; `MemorySettings` say how many to keep and how to choose them."""
         self.config = config
         self.by_class: list[Samples] = []
 
@@ -35,9 +52,8 @@ class Memory:
 
     def share(self, n_seen: int) -> int:
         """Return how many exemplars a class may keep when `n_seen` classes are known."""
-        if self.config.budget_per == "class":
-            return self.config.budget
-        return self.config.budget // n_seen
+        budget: int = self.config.budget
+        return budget if self.config.budget_per == "class" else budget // n_seen
 
     def add(self, new: Samples, features: Tensor, n_seen: int) -> None:
         """Choose exemplars of the new classes by their features, (N, D); shrink the old ones'."""
@@ -91,7 +107,7 @@ SELECTIONS: dict[str, Callable[[Tensor, int, int], Tensor]] = {
 }
 
 
-def check_budget(config: Config, n_classes: int) -> None:
+def check_budget(config: MemorySettings, n_classes: int) -> None:
     """Refuse a budget that leaves a class without an exemplar."""
     if config.budget_per == "total" and config.budget < n_classes:
         raise InputError(

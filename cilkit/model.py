@@ -2,13 +2,22 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from cilkit.errors import InputError
 from cilkit.heads import CilClassifier
+
+
+class Seen(NamedTuple):
+    """What the model makes of a batch: all that a loss or a test may look at."""
+
+    images: Tensor  # (B, C, H, W) uint8
+    logits: Tensor  # (B, n_classes)
+    features: Tensor  # (B, num_features)
+    maps: tuple[Tensor, ...] = ()  # after each group of the backbone, where a method asks for them
 
 
 class Normalise(nn.Module):
@@ -89,10 +98,15 @@ class CilModel(nn.Module):
             features: Tensor = self.backbone(inputs)
         return features.float()
 
+    def see(self, images: Tensor) -> Seen:
+        """(B, C, H, W) -> logits, in float32, and what they were made of."""
+        features = self.features(images)
+        maps = tuple(getattr(self.backbone, "maps", ()))
+        return Seen(images, self.classifier(features), features, maps)
+
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> logits (B, n_classes), in float32."""
-        logits: Tensor = self.classifier(self.features(images))
-        return logits
+        return self.see(images).logits
 
     def freeze(self, *parts: str) -> Self:
         """Stop training the parts named, "backbone" or "classifier"; without a name, both."""
@@ -101,10 +115,11 @@ class CilModel(nn.Module):
         return self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training; parts that are frozen keep their statistics too."""
+        """Switch to training; what is frozen keeps its statistics too, such as an old backbone."""
         super().train(mode)
-        for part in (self.backbone, self.classifier):
-            if not any(parameter.requires_grad for parameter in part.parameters()):
+        for part in self.modules():
+            learns = [parameter.requires_grad for parameter in part.parameters()]
+            if part is not self and learns and not any(learns):
                 part.eval()
         return self
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from cilkit.config import Config
+from cilkit.methods.wa import WA
 
 # Small enough to watch: five stages of two digits, seconds for each method. Chosen on seeds 0 to 19
 # (two earlier choices failed on 20 to 29) so that each repair shows and the numbers stand still: a
@@ -12,7 +12,7 @@ from cilkit.config import Config
 # does. Distillation is added to the cross-entropy, which (1 - lambda) would take from the few
 # exemplars, and keeps T^2, so that its gradients weigh as much as at T = 1 (Hinton et al., 2015,
 # section 2.1).
-DIGITS = Config(
+DIGITS = WA.Settings(  # with all that the other methods have, too
     dataset="digits",
     base=0,
     increment=2,
@@ -33,7 +33,7 @@ DIGITS = Config(
 
 # CIFAR-100's protocol without a download. As for the digits, few exemplars and a strong weight
 # decay make in minutes the picture that long runs make; distillation is added and keeps T^2.
-GLYPHS = Config(
+GLYPHS = WA.Settings(
     dataset="glyphs",
     base=50,
     increment=10,
@@ -63,7 +63,7 @@ GLYPHS = Config(
 # --base-epochs 170 --weight-decay 5e-4. PyCIL's LwF has 3 KD, its replay 70 epochs a stage.
 # Heads drawn as PyCIL's, WA on the glyphs, 8 pairs of runs (results/head-init.json):
 # last -0.2 +- 0.4 (standard error), average +0.7 +- 0.3, gamma lower in every pair.
-CIFAR100 = Config(
+CIFAR100 = WA.Settings(
     dataset="cifar100",
     base=50,
     increment=10,
@@ -144,7 +144,7 @@ IMAGENET100 = replace(
 IMAGENET1000 = replace(IMAGENET100, dataset="imagenet1000", base=500, increment=100, budget=20_000)
 
 # cifar100-b50-10: 50 classes first, then 10 at a time; b0-10: 10 at a time from the start.
-PRESETS: dict[str, Config] = {
+PRESETS: dict[str, WA.Settings] = {
     "digits": DIGITS,
     "glyphs-b50-10": GLYPHS,
     "cifar100-b50-10": CIFAR100,

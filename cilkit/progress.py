@@ -1,11 +1,15 @@
-"""How far a run is: means over an epoch, taken without waiting for the device at each step."""
+"""How far a run is: counters, means of the epoch, and the optimizer of the phase."""
 
 from collections.abc import Mapping
+from math import isfinite
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cilkit.machine.processes import from_all, total
+from cilkit.config import Config
+from cilkit.machine.processes import average_statistics, from_all, total
+from cilkit.machine.stopping import stop_if_asked
+from cilkit.plan import Plan
 
 
 class Means:
@@ -54,3 +58,84 @@ class Means:
         """Return the process that met values that are no finite numbers most often."""
         counts = from_all(int(self.strange))
         return counts.index(max(counts))
+
+
+class Progress:
+    """What is done of a run, and what its training remembers from step to step."""
+
+    def __init__(self) -> None:
+        """Start before the first stage."""
+        self.stages_done, self.epoch, self.step = 0, 0, 0  # an epoch counts through all phases
+        self.means = Means()  # of the epoch so far
+        self.optimizer: torch.optim.Optimizer | None = None
+        self.momentum: dict[str, Tensor] = {}  # a checkpoint's, until the optimizer is built
+
+    @property
+    def in_stage(self) -> bool:
+        """Tell whether the stage that is due has begun to train."""
+        return (self.epoch, self.step) != (0, 0)
+
+    def start_phase(self, model: nn.Module, config: Config, plan: Plan, first: int) -> None:
+        """Build the optimizer of a phase that begins with epoch `first`, or go on with it."""
+        if (self.epoch, self.step) == (first, 0):
+            self.optimizer, self.momentum = None, {}
+        if self.optimizer is None:
+            parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+            self.optimizer = torch.optim.SGD(
+                parameters.values(),
+                momentum=config.momentum,
+                nesterov=config.nesterov,
+                weight_decay=plan.weight_decay,
+            )
+            for name, buffer in self.momentum.items():
+                mine = buffer.to(parameters[name].device, copy=True)
+                self.optimizer.state[parameters[name]]["momentum_buffer"] = mine
+
+    def take_step(self, lr: float) -> None:
+        """Change the weights by their gradients."""
+        assert self.optimizer is not None
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+
+    def finish_step(self, count: int, values: dict[str, Tensor]) -> None:
+        """Count a step of `count` images; raise `Stopped` if somebody wants the program to end."""
+        self.means.add(count, values)
+        self.step += 1
+        stop_if_asked(self.step)
+
+    def finish_epoch(self, model: nn.Module) -> dict[str, float]:
+        """Go on to the next epoch; return the means of this one.
+
+        Raises `FloatingPointError` if a loss is not a number any more.
+        """
+        average_statistics(model)
+        means = self.means.over_processes()
+        if lost := [name for name, value in means.items() if not isfinite(value)]:
+            raise FloatingPointError(
+                f"{lost[0]} is {means[lost[0]]} in stage {self.stages_done + 1}, epoch "
+                f"{self.epoch + 1}, process {self.means.worst_process()}; a lower learning rate "
+                f"may help"
+            )
+        if broken := first_broken(model):
+            raise FloatingPointError(
+                f"{broken} is not finite after stage {self.stages_done + 1}, epoch "
+                f"{self.epoch + 1}; a lower learning rate may help"
+            )
+        self.epoch, self.step, self.means = self.epoch + 1, 0, Means()
+        return means
+
+    def finish_stage(self) -> None:
+        """Go on to the next stage; its optimizer starts anew."""
+        self.stages_done, self.epoch = self.stages_done + 1, 0
+        self.optimizer, self.momentum = None, {}
+
+
+def first_broken(model: nn.Module) -> str:
+    """Return the name of a tensor that holds a number that is not finite, or ''.
+
+    The device is waited for once: only where something is wrong does each tensor answer.
+    """
+    state = model.state_dict()
+    fine = torch.stack([tensor.isfinite().all() for tensor in state.values()])
+    return "" if fine.all() else next(name for name, ok in zip(state, fine, strict=True) if not ok)

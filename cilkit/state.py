@@ -5,7 +5,7 @@ and sums of its own. Nothing random needs saving: every seed follows from the pl
 """
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cilkit.data.scenario import Stage
 from cilkit.errors import InputError
 from cilkit.learner import Learner
 from cilkit.machine.processes import from_all, rank, world_size
 from cilkit.model import CilModel
-from cilkit.progress import Means
 from cilkit.runs.fingerprint import fingerprint
 
 Tensors = dict[str, Tensor]
@@ -26,39 +26,46 @@ Numbers = dict[str, Any]
 
 def state_of(learner: Learner) -> tuple[Tensors, Numbers]:
     """Return all that `restore` needs; call it in all processes."""
-    model, teacher = learner.model, learner.teacher
+    progress, teacher = learner.progress, learner.teacher
     numbers = {
-        "stage": learner.stage,
-        "epoch": learner.epoch,
-        "step": learner.step,
+        "stage": progress.stages_done,
+        "epoch": progress.epoch,
+        "step": progress.step,
         "processes": world_size(),
-        "heads": model.classifier.head_sizes,
-        "teacher_heads": teacher.classifier.head_sizes if teacher else None,
     }
-    tensors = named("model", model.state_dict())
+    tensors = named("model", learner.model.state_dict())
     tensors |= named("teacher", teacher.state_dict() if teacher else {})
     tensors |= named("memory", learner.memory.state())
+    tensors |= named("own", learner.own)
     tensors |= named("momentum", momentum_buffers(learner))
-    if learner.step:
-        for number, own in enumerate(from_all(own_state(learner))):
-            tensors |= named(f"process{number}", own)
+    if progress.step:
+        for number, mine in enumerate(from_all(state_of_process(learner))):
+            tensors |= named(f"process{number}", mine)
     return tensors, numbers
 
 
-def restore(learner: Learner, tensors: Tensors, numbers: Numbers) -> None:
-    """Make `learner` what `state_of` described; nothing of what it was before remains."""
-    learner.stage, learner.epoch, learner.step = (numbers[k] for k in ("stage", "epoch", "step"))
-    load(learner.model, part(tensors, "model"), numbers["heads"])
-    learner.teacher = None
-    if numbers["teacher_heads"] is not None:
-        learner.teacher = learner.model.frozen_copy()
-        load(learner.teacher, part(tensors, "teacher"), numbers["teacher_heads"])
-        learner.teacher.freeze()
+def restore(learner: Learner, stages: Sequence[Stage], tensors: Tensors, numbers: Numbers) -> None:
+    """Make `learner`, which must be new, what `state_of` described.
+
+    Its shape comes from the method: `grow` for each stage, then the weights.
+    """
+    progress, model = learner.progress, learner.model
+    progress.stages_done, progress.epoch = numbers["stage"], numbers["epoch"]
+    progress.step = numbers["step"]
+    for stage in stages[: progress.stages_done]:
+        learner.grow(stage)
+    if taught := part(tensors, "teacher"):
+        learner.teacher = model.frozen_copy()
+        learner.teacher.load_state_dict(taught)
+    if progress.in_stage:
+        learner.grow(stages[progress.stages_done])
+    model.load_state_dict(part(tensors, "model"))
     learner.memory.restore(part(tensors, "memory"))
-    restore_momentum(learner, part(tensors, "momentum"))
-    learner.means = Means()
-    if learner.step:
-        restore_own(learner, [part(tensors, f"process{n}") for n in range(numbers["processes"])])
+    learner.own = {k: v.to(model.device, copy=True) for k, v in part(tensors, "own").items()}
+    progress.momentum = part(tensors, "momentum")
+    if progress.step:
+        states = [part(tensors, f"process{number}") for number in range(numbers["processes"])]
+        restore_process(learner, states)
 
 
 def fingerprint_of(learner: Learner) -> str:
@@ -80,39 +87,31 @@ def part(tensors: Tensors, prefix: str) -> Tensors:
 
 def momentum_buffers(learner: Learner) -> Tensors:
     """Return the optimizer's memory of each parameter, in the middle of a stage."""
-    if learner.epoch == learner.step == 0:
+    progress = learner.progress
+    if not progress.in_stage:
         return {}
-    states = {n: learner.optimizer.state[p] for n, p in learner.model.named_parameters()}
-    buffers = {name: state.get("momentum_buffer") for name, state in states.items()}
+    if progress.optimizer is None:  # as it came from a checkpoint
+        return progress.momentum
+    state = progress.optimizer.state
+    found = {n: state[p] for n, p in learner.model.named_parameters() if p in state}
+    buffers = {name: of_one.get("momentum_buffer") for name, of_one in found.items()}
     return {name: buffer for name, buffer in buffers.items() if buffer is not None}
 
 
-def restore_momentum(learner: Learner, buffers: Tensors) -> None:
-    """Build the optimizer as it was in the middle of a stage; between two stages there is none."""
-    vars(learner).pop("optimizer", None)
-    if learner.epoch == learner.step == 0:
-        return
-    learner.start_optimizer()
-    parameters = dict(learner.model.named_parameters())
-    for name, buffer in buffers.items():
-        mine = buffer.to(learner.model.device, copy=True)
-        learner.optimizer.state[parameters[name]]["momentum_buffer"] = mine
-
-
-def own_buffers(model: CilModel) -> Tensors:
+def buffers_of(model: CilModel) -> Tensors:
     """Return the buffers that a checkpoint holds; the others are constants."""
     parameters = dict(model.named_parameters())
     return {k: v for k, v in model.state_dict().items() if k not in parameters}
 
 
-def own_state(learner: Learner) -> Tensors:
+def state_of_process(learner: Learner) -> Tensors:
     """Return what differs between processes in the middle of an epoch."""
-    own = named("buffers", own_buffers(learner.model))
-    own |= named("means", learner.means.state())
-    return {name: tensor.to("cpu", copy=True) for name, tensor in own.items()}
+    mine = named("buffers", buffers_of(learner.model))
+    mine |= named("means", learner.progress.means.state())
+    return {name: tensor.to("cpu", copy=True) for name, tensor in mine.items()}
 
 
-def restore_own(learner: Learner, states: list[Tensors]) -> None:
+def restore_process(learner: Learner, states: list[Tensors]) -> None:
     """Take this process's part of an interrupted epoch.
 
     Another number of processes goes on with the statistics of process 0, and process 0 with
@@ -120,33 +119,27 @@ def restore_own(learner: Learner, states: list[Tensors]) -> None:
     """
     if len(states) == world_size():
         mine = states[rank()]
-        for name, buffer in own_buffers(learner.model).items():
+        for name, buffer in buffers_of(learner.model).items():
             buffer.copy_(mine[f"buffers.{name}"])
     else:
         names = [name for name in states[0] if name.startswith("means.")]
         together = {name: torch.stack([state[name] for state in states]).sum(0) for name in names}
         mine = {name: tensor * (rank() == 0) for name, tensor in together.items()}
-    learner.means.restore(part(mine, "means"), learner.model.device)
-
-
-def load(model: CilModel, weights: Tensors, head_sizes: list[int]) -> None:
-    """Give `model` these weights, and a classifier of heads of these sizes."""
-    model.classifier.heads = nn.ModuleList()
-    for n_classes in torch.tensor(head_sizes).cumsum(0).tolist():
-        model.grow_to(n_classes)
-    model.load_state_dict(weights)
+    learner.progress.means.restore(part(mine, "means"), learner.model.device)
 
 
 @contextmanager
 def whole_or_undone(learner: Learner) -> Iterator[None]:
     """Take back what the block has changed in the learner, if an error or Ctrl-C breaks it off."""
-    attributes, exemplars = vars(learner).copy(), learner.memory.by_class
+    kept = [(thing, vars(thing).copy()) for thing in (learner, learner.progress, learner.memory)]
+    own = {name: tensor.clone() for name, tensor in learner.own.items()}
     weights = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
     try:
         yield
     except BaseException:
-        vars(learner).update(attributes)
-        learner.memory.by_class = exemplars
+        for thing, attributes in kept:
+            vars(thing).update(attributes)
+        learner.own = own
         learner.model.load_state_dict(weights)
         raise
 
@@ -156,14 +149,14 @@ def check_all_is_saved(learner: Learner) -> None:
     if lost := lost_attributes(learner) + lost_optimizer_state(learner):
         raise InputError(
             f"no checkpoint would hold {type(learner).__name__}.{lost[0]}, and a resumed run would "
-            f"go on without it; compute it anew in `begin` and name it in `remade`, or run without "
-            f"a folder"
+            f"go on without it; put it in `own`, or compute it anew in `grow` and name it in "
+            f"`remade`"
         )
 
 
 def lost_attributes(learner: Learner) -> list[str]:
     """Return the names of a learner's attributes, and of its model's, that would be forgotten."""
-    saved = {"model", "teacher", "memory", "means", "optimizer", "config"}
+    saved = {"model", "teacher", "memory", "own", "progress", "config"}
     saved |= {name for cls in type(learner).__mro__ for name in getattr(cls, "remade", ())}
     model = learner.model
     seen = {id(part) for part in (learner, *model.modules(), *model.parameters(), *model.buffers())}
@@ -193,7 +186,8 @@ def holds_state(value: Any, seen: set[int]) -> bool:
 def lost_optimizer_state(learner: Learner) -> list[str]:
     """Return what the optimizer remembers of a parameter beside its momentum, or of a stranger."""
     known = set(map(id, learner.model.parameters()))
-    states = learner.optimizer.state.items() if hasattr(learner, "optimizer") else ()
+    optimizer = learner.progress.optimizer
+    states = optimizer.state.items() if optimizer else ()
     return [
         f"optimizer.{name}"
         for parameter, state in states

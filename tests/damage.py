@@ -16,6 +16,7 @@ import warnings
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -28,7 +29,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cilkit import Config, InputError, Learner, Record, build, run
+from cilkit import Config, InputError, Learner, Record, Scenario, build, run
 from cilkit.experiment import first_records, take_up
 from cilkit.machine.stopping import Stopped, stoppable
 from cilkit.runs.checkpoint import NEWEST, PREVIOUS, Checkpoint, load
@@ -215,6 +216,7 @@ class Victim:
 
     folder: Path
     learner: Learner
+    scenario: Scenario
     records: list[Record]
 
     def alone(self, damage: Damage, chance: Random, folder: Path) -> str:
@@ -272,7 +274,7 @@ class Victim:
         assert found is not None
         # The first record is a `RunRecord`; a list of records does not say so.
         first_records(self.records[0], found, None)  # type: ignore[arg-type]
-        take_up(self.learner, found)
+        take_up(deepcopy(self.learner), self.scenario, found)
         return found
 
 
@@ -289,7 +291,7 @@ def prepare(folder: Path) -> Victim:
         with stoppable():
             run(QUICK, folder, [stop])
     except Stopped:
-        return Victim(folder, build(QUICK)[0], run(QUICK))
+        return Victim(folder, *build(QUICK), run(QUICK))
     raise AssertionError("the run took no notice of SIGTERM")
 
 

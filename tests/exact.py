@@ -57,7 +57,7 @@ def records(
         known = predict(learner.model, scenario.stages[record.stage].test)
         memory = [samples.images().flatten(1).tolist() for samples in learner.memory.by_class]
         yield found | record.facts | {"predicted": known.predicted.tolist(), "memory": memory}
-        if learner.stage == stages:
+        if learner.progress.stages_done == stages:
             return
         given["order"].append(order(learner, scenario))
 
@@ -78,7 +78,7 @@ def heads(config: Config, stages: int) -> list[list[float]]:
 
 def order(learner: Learner, scenario: Scenario) -> list[list[int]]:
     """Return the order in which each epoch of the next stage deals its samples."""
-    config, stage = learner.config, scenario.stages[learner.stage]
+    config, stage = learner.config, scenario.stages[learner.progress.stages_done]
     data = stage.train_so_far if config.method == "joint" else stage.train
     count, epochs = len(data) + len(learner.memory), range(config.epochs)
     seeds = (seed_for(config.seed, stage.index, epoch) for epoch in epochs)

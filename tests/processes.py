@@ -19,7 +19,7 @@ from cilkit.machine.processes import (
     processes,
     rank,
 )
-from cilkit.model import Normalise
+from cilkit.model import Normalise, Seen
 
 CONFIG = Config(base=6, increment=4, budget=40, epochs=2, batch_size=200, lr=0.05, threads=1)
 
@@ -33,7 +33,7 @@ def fingerprint(tensors: list[Tensor]) -> str:
 def same_weights_everywhere() -> dict[str, object]:
     """Look at the test images with an untrained model, the same in all processes."""
     learner, scenario = build(CONFIG)
-    learner.begin(scenario.stages[0])
+    learner.grow(scenario.stages[0])
     samples = scenario.stages[0].train
     predictions = predict(learner.model, samples)
     return {
@@ -65,7 +65,8 @@ def one_gradient() -> dict[str, object]:
     loader = Loader(scenario.stages[0].train, scenario.dataset, learner.config, torch.device("cpu"))
     images, labels, share = next(iter(loader.epoch(0, 0)))
     logits = net(images / 255)
-    (share * learner.losses(images, logits, labels)["ce"]).backward()
+    seen = Seen(images, logits, logits)
+    (share * learner.losses(seen, labels)["ce"]).backward()
     average_gradients(net)
     return {"gradient": [float(p.grad.norm()) for p in net.parameters() if p.grad is not None]}
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from cilkit import Config, InputError
-from cilkit.config import LIMITS
+from cilkit.config import LIMITS, names_of
 from cilkit.data.scenario import class_order
+from cilkit.methods.wa import WA
 
 PLAIN = Config(base=4, increment=3, seed=0, epochs=2, lr=0.05)
 ORDER = (3, 1, 4, 0, 5, 9, 2, 6, 8, 7)
@@ -78,7 +79,7 @@ ODD += [np.datetime64("2019"), np.clongdouble(1), torch.empty(2, device="meta"),
 ODD += [(n for n in (1, 2)), Path("x"), Config, torch.zeros(2).to_sparse(), np.float64("nan")]
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Config)])
+@pytest.mark.parametrize("name", names_of(WA.Settings))
 def test_whatever_is_given_for_a_setting_is_accepted_or_refused_in_a_sentence(name: str) -> None:
     for value in ODD:
         try:

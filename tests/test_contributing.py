@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from cilkit.data.datasets import DATASETS
 from cilkit.data.scenario import Scenario
 from cilkit.experiment import run
 from cilkit.methods import METHODS
+from cilkit.model import Seen
 from cilkit.runs.records import Record, run_record, stage_records
 
 ROOT = Path(__file__).parent.parent
@@ -61,15 +63,17 @@ def test_the_example_of_a_method_learns_two_stages(new_method: list[Record]) -> 
 def test_the_example_of_a_method_minimises_a_balanced_softmax(
     new_method: list[Record], make_model: MakeModel, tiny_config: Config, tiny_scenario: Scenario
 ) -> None:
-    learner = METHODS["balanced"](make_model(), tiny_config)
+    learner = METHODS["balanced"](make_model(), replace(tiny_config, method="balanced"))
     first, second, _ = tiny_scenario.stages
-    learner.begin(first)
+    learner.grow(first)
     learner.end(first)
-    labels = learner.begin(second).labels  # 2 old classes of 6 exemplars, 2 new ones of 20 images
+    learner.grow(second)
+    labels = learner.samples(second).labels  # 2 old classes of 6 exemplars, 2 new ones of 20 images
     logits = torch.randn(len(labels), 4, generator=torch.Generator().manual_seed(0))
     weighted = logits.exp() * torch.tensor([6, 6, 20, 20])
     chosen = weighted[torch.arange(len(labels)), labels] / weighted.sum(1)
-    [loss] = learner.losses(torch.empty(0), logits, labels).values()
+    seen = Seen(torch.empty(0), logits, torch.empty(0))
+    [loss] = learner.losses(seen, labels).values()
     torch.testing.assert_close(loss, -chosen.log().mean())
     assert loss != F.cross_entropy(logits, labels)
 

@@ -334,7 +334,7 @@ def test_timm_crops_files_in_their_own_size(tree: Path) -> None:
 @few_cpus
 def test_workers_change_nothing_in_the_predictions(tree: Path) -> None:
     learner, scenario = build(config_for(tree))
-    learner.begin(scenario.stages[0])
+    learner.grow(scenario.stages[0])
     test = scenario.stages[0].test
     alone = predict(learner.model, test)
     files = test.store

@@ -600,7 +600,8 @@ def test_how_many_images_a_stage_has_is_known_before_it_begins(method: str) -> N
     scenario = build_scenario(few_images(30, 5, 12, 2, 40), config)
     learner, counts = METHODS[method](build_model(config, scenario), config), []
     for stage in scenario.stages:
-        counts.append(len(learner.begin(stage)))
+        learner.grow(stage)
+        counts.append(len(learner.samples(stage)))
         learner.end(stage)
     assert images_by_stage(config, scenario) == counts
 
@@ -619,8 +620,8 @@ def test_a_method_that_chooses_its_own_images_is_asked_when_its_stage_comes(
     monkeypatch: Patch,
 ) -> None:
     class Twice(Learner):
-        def begin(self, stage: Stage) -> Samples:
-            return super().begin(stage) + stage.train
+        def samples(self, stage: Stage) -> Samples:
+            return super().samples(stage) + stage.train
 
     monkeypatch.setitem(METHODS, "twice", Twice)
     monkeypatch.setattr("cilkit.data.loader.world_size", lambda: 2)
@@ -666,7 +667,7 @@ def test_any_experiment_goes_on_after_any_record(
     scenario = build_scenario(tiny_dataset, before.config)
     expected = list(learn(make_learner(**experiment), scenario))
     records = list(islice(learn(before, scenario), int(place * len(expected))))
-    restore(after, *deepcopy(state_of(before)))
+    restore(after, scenario.stages, *deepcopy(state_of(before)))
     assert [*records, *learn(after, scenario)] == expected
 
 
@@ -680,13 +681,13 @@ def test_any_experiment_goes_on_after_any_step(
     expected = list(learn(make_learner(**experiment), scenario))
     stop_after(before, step)
     records = list(until_stopped(learn(before, scenario)))
-    restore(after, *deepcopy(state_of(before)))
+    restore(after, scenario.stages, *deepcopy(state_of(before)))
     assert [*records, *learn(after, scenario)] == expected
 
 
 def stop_after(learner: Learner, step: int) -> None:
     """Let somebody ask the learner to stop at this step, counted over all epochs."""
-    finish_step, steps = learner.finish_step, count(1)
+    finish_step, steps = learner.progress.finish_step, count(1)
 
     def finish_and_stop(number: int, values: dict[str, Tensor]) -> None:
         finish_step(number, values)
@@ -694,7 +695,7 @@ def stop_after(learner: Learner, step: int) -> None:
             raise Stopped(signal.SIGTERM)
 
     # One learner's own step; mypy allows no method to be replaced.
-    learner.finish_step = finish_and_stop  # type: ignore[method-assign]
+    learner.progress.finish_step = finish_and_stop  # type: ignore[method-assign]
 
 
 def until_stopped(records: Iterator[Any]) -> Iterator[Any]:

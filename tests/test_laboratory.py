@@ -279,7 +279,8 @@ def settings_of(config: Config) -> dict[str, Any]:
     names = ["budget", "budget_per", "kd_weight", "kd_mix", "temperature", "kd_t_squared"]
     names += ["clip_weights", "weight_decay", "lr", "epochs", "batch_size", "increment"]
     order = list(range(10)) if config.class_order == "natural" else list(config.class_order)  # type: ignore[arg-type]
-    asked |= {name: getattr(config, name) for name in names}
+    settings = vars(config) | vars(config.others)
+    asked |= {name: settings[name] for name in names}
     return asked | {"class_order": order, "joint": config.method == "joint"}
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from cilkit import METHODS, Config
 from cilkit.methods.joint import Joint
 from cilkit.methods.lwf import LwF
+from cilkit.methods.replay import Replay
 from cilkit.methods.replay_kd import ReplayKD
 from cilkit.metrics import spread
 from cilkit.teaching import laboratory
@@ -458,8 +459,17 @@ def test_python_has_the_method_of_each_button(name: str, one_page: Any) -> None:
     config = python_of(one_page, f"method={name}&epochs=3")["config"]
     assert isinstance(config, Config)
     assert (config.method, config.epochs, config.backbone) == (name, 3, "mlp")
-    assert (config.lr, config.weight_decay, config.budget) == (0.1, 0.01, 50)
-    assert (config.augment, config.batch_size, config.kd_t_squared) == ("none", 32, True)
+    assert (config.lr, config.weight_decay) == (0.1, 0.01)
+    assert (config.augment, config.batch_size) == ("none", 32)
+    if isinstance(config, Replay.Settings):
+        assert config.budget == 50
+
+
+@pytest.mark.parametrize("name", ["finetune", "replay", "joint"])
+def test_python_clips_where_the_page_clips_without_wa(name: str, one_page: Any) -> None:
+    defined = python_of(one_page, f"method={name}&clip=1")
+    assert issubclass(defined["Clipped"], METHODS[name])
+    assert defined["config"].method == "clipped"
 
 
 def test_python_has_every_setting_of_the_page(one_page: Any) -> None:

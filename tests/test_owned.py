@@ -62,8 +62,9 @@ def test_an_optimizer_that_remembers_more_than_momentum_is_refused(
     tmp_path: Path, monkeypatch: Patch
 ) -> None:
     class ByAdam(Learner):
-        def start_optimizer(self) -> None:
-            self.optimizer = torch.optim.AdamW(self.model.parameters())
+        def stepped(self) -> None:
+            if not isinstance(self.progress.optimizer, torch.optim.AdamW):
+                self.progress.optimizer = torch.optim.AdamW(self.model.parameters())
 
     monkeypatch.setitem(METHODS, "adam", ByAdam)
     with pytest.raises(InputError, match=r"no checkpoint would hold ByAdam\.optimizer\.step"):

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from cilkit.cli import main
-from cilkit.learner import Learner
 from cilkit.machine.processes import is_restarted
+from cilkit.progress import Progress
 
 # Processes fork from a server that has imported all that is slow: they start at once.
 WARM = get_context("forkserver")
@@ -106,18 +106,18 @@ def cause(trouble: str) -> None:
     kind, process, step = trouble.split()
     if os.environ.get("RANK", "0") != process or is_restarted():
         return
-    finish_step, steps = Learner.finish_step, count(1)
+    finish_step, steps = Progress.finish_step, count(1)
 
-    def finish_in_trouble(learner: Learner, number: int, values: dict[str, Tensor]) -> None:
+    def finish_in_trouble(progress: Progress, number: int, values: dict[str, Tensor]) -> None:
         if next(steps) == int(step):
-            befall(kind, learner, values)
-        finish_step(learner, number, values)
+            befall(kind, progress, values)
+        finish_step(progress, number, values)
 
     # Trouble is made inside the program; mypy allows no method to be replaced.
-    Learner.finish_step = finish_in_trouble  # type: ignore[method-assign]
+    Progress.finish_step = finish_in_trouble  # type: ignore[method-assign]
 
 
-def befall(kind: str, learner: Learner, values: dict[str, Tensor]) -> None:
+def befall(kind: str, progress: Progress, values: dict[str, Tensor]) -> None:
     """Hang, lose a loss, memory, a worker or the way of the others, or get a signal."""
     if kind == "sleep":
         time.sleep(2 * PATIENCE)
@@ -130,7 +130,8 @@ def befall(kind: str, learner: Learner, values: dict[str, Tensor]) -> None:
     elif kind == "deaf":
         os.kill(active_children()[0].pid or 0, signal.SIGSTOP)
     elif kind == "drift":
-        learner.model.classifier.heads[0].weight.data += 1e-3
+        assert progress.optimizer is not None
+        progress.optimizer.param_groups[0]["params"][-1].data += 1e-3
     else:
         signal.raise_signal(signal.Signals[kind])
 

@@ -1,5 +1,6 @@
 """The methods by name: a new one is a file of its own and a line here."""
 
+from cilkit.config import LEARNERS
 from cilkit.learner import Learner
 from cilkit.methods.joint import Joint
 from cilkit.methods.lwf import LwF
@@ -7,7 +8,8 @@ from cilkit.methods.replay import Replay
 from cilkit.methods.replay_kd import ReplayKD
 from cilkit.methods.wa import WA
 
-METHODS: dict[str, type[Learner]] = {
+METHODS: dict[str, type[Learner]] = LEARNERS  # `Config` needs to know them, too
+METHODS |= {
     "finetune": Learner,
     "lwf": LwF,
     "replay": Replay,

@@ -12,7 +12,6 @@ class Joint(Learner):
     new network on all data, from nothing.
     """
 
-    def begin(self, stage: Stage) -> Samples:
+    def samples(self, stage: Stage) -> Samples:
         """Train on every class seen so far, with all of its images."""
-        super().begin(stage)
         return stage.train_so_far

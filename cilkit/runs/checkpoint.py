@@ -124,7 +124,6 @@ def well_formed(found: Checkpoint) -> bool:
     """Tell whether a checkpoint begins with a run's settings, and counts in whole numbers."""
     numbers, first = found.numbers, found.records[0] if found.records else None
     counts = [numbers[name] for name in ("stage", "epoch", "step", "processes")]
-    counts += numbers["heads"] + ([] if (heads := numbers["teacher_heads"]) is None else heads)
     whole = all(type(count) is int and count >= 0 for count in counts)
     return whole and isinstance(first, RunRecord) and isinstance(first.config, dict)
 

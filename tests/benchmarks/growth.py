@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from benchmarks.harness import Row, Timing, interleaved, seconds
-from cilkit import Config, DataSet, Learner, Scenario, build, learn, run, summary
+from cilkit import DataSet, Learner, Scenario, build, learn, run, summary
 from cilkit.backbones import BACKBONES
 from cilkit.data.loader import Loader
 from cilkit.data.scenario import build_scenario
@@ -36,6 +36,7 @@ from cilkit.experiment import save
 from cilkit.inference import examine
 from cilkit.loop import train_epoch
 from cilkit.machine.processes import is_main, processes, total
+from cilkit.methods.wa import WA
 from cilkit.runs.folder import rewrite
 from cilkit.runs.provenance import describe
 from cilkit.runs.records import EpochRecord, Examination, Record, StageRecord
@@ -51,7 +52,7 @@ SIZES = {
 }
 PROCESSES = (1, 2)
 TOLERANCE = 0.25  # a slope over three points is no exact thing, and caches end somewhere
-CONFIG = Config(backbone="one-layer", augment="none", epochs=1, budget=1000, device="cpu")
+CONFIG = WA.Settings(backbone="one-layer", augment="none", epochs=1, budget=1000, device="cpu")
 
 
 @dataclass(frozen=True)
@@ -179,16 +180,16 @@ def late(classes: int, exemplars: int = 1000, each: int = 20) -> tuple[Learner, 
     for stage in earlier:  # as if it had learned them
         learner.model.grow_to(stage.n_seen)
         learner.memory.add(stage.train, torch.rand(len(stage.train), 64), stage.n_seen)
-    learner.teacher, learner.stage = learner.model.frozen_copy(), last.index
-    learner.begin(last)
-    learner.start_optimizer()
+    learner.teacher, learner.progress.stages_done = learner.model.frozen_copy(), last.index
+    learner.grow(last)
+    learner.progress.start_phase(learner.model, config, config.plan(last.index), 0)
     return learner, scenario
 
 
 def steps(classes: int) -> Work:
     """Return ten steps of training at the head of so many classes, with a teacher."""
     learner, scenario = late(classes)
-    some = learner.begin(scenario.stages[-1]).take(torch.arange(128))
+    some = learner.samples(scenario.stages[-1]).take(torch.arange(128))
     batch = (some.images(), some.labels, 1.0)
     return lambda: train_epoch(learner, [batch] * 10, lr=0.01)
 
@@ -196,7 +197,7 @@ def steps(classes: int) -> Work:
 def testing(classes: int) -> Work:
     """Return the test after the last stage: 10 images of each class."""
     learner, scenario = late(classes)
-    return lambda: examine(learner.model, scenario.stages[-1])
+    return lambda: examine(learner, scenario.stages[-1])
 
 
 def keeping(classes: int, exemplars: int, each: int) -> Work:
@@ -215,14 +216,14 @@ def keeping(classes: int, exemplars: int, each: int) -> Work:
 def beginning(exemplars: int) -> Work:
     """Return the beginning of a stage, which puts the exemplars beside the new images."""
     learner, scenario = late(100, exemplars, each=300)
-    return lambda: learner.begin(scenario.stages[-1])
+    return lambda: learner.samples(scenario.stages[-1])
 
 
 def an_epoch(exemplars: int) -> Work:
     """Return an epoch over the new images and the exemplars."""
     learner, scenario = late(100, exemplars, each=300)
     stage = scenario.stages[-1]
-    samples = learner.begin(stage)
+    samples = learner.samples(stage)
     loader = Loader(samples, scenario.dataset, learner.config, learner.model.device)
     return lambda: train_epoch(learner, loader.epoch(stage.index, 0), lr=0.01)
 

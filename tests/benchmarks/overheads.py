@@ -99,7 +99,7 @@ def full_learner() -> Learner:
     learner.teacher = learner.model.frozen_copy()
     for parameter in learner.model.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    learner.optimizer.step()
+    learner.progress.take_step(0.01)
     return learner
 
 
@@ -136,7 +136,8 @@ def first_batch(count: int) -> None:
     config = replace(FAST, base=50, increment=50)
     learner, scenario = build(config, dataset)
     for stage in scenario.stages:
-        loader = Loader(learner.begin(stage), dataset, config, learner.model.device)
+        learner.grow(stage)
+        loader = Loader(learner.samples(stage), dataset, config, learner.model.device)
         next(loader.epoch(stage.index, 0))
 
 

@@ -74,8 +74,8 @@ def learner_of(config: Config) -> Learner:
     labels = np.arange(100) % 10
     dataset = DataSet.of(pixels, labels, pixels, labels)
     learner, scenario = build(replace(config, device="cpu"), dataset)
-    learner.begin(scenario.stages[0])
-    learner.start_optimizer()
+    learner.grow(scenario.stages[0])
+    learner.progress.start_phase(learner.model, learner.config, learner.config.plan(0), 0)
     return learner
 
 

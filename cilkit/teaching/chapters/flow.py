@@ -8,7 +8,7 @@ from typing import Any
 
 from cilkit.data.scenario import Stage
 from cilkit.learner import Learner
-from cilkit.loop import learn, train_epoch
+from cilkit.loop import finish, learn, train_epoch
 from cilkit.methods.distilling import Distilling
 from cilkit.methods.replay import Replay
 from cilkit.methods.wa import WA
@@ -73,17 +73,17 @@ STEPS = (
         },
     ),
     Step(
-        "begin: make room",
+        "grow: make room",
         "the classifier gets a prototype for each new class",
-        Learner.begin,
-        ["self.model.grow_to", "return"],
-        ["model", "new images"],
+        Learner.grow,
+        ["self.model.grow_to"],
+        ["model"],
         holds={"model": "{n_old} → {n_seen} classes"},
     ),
     Step(
-        "begin: rehearse",
+        "samples: rehearse",
         "the exemplars join the new images",
-        Replay.begin,
+        Replay.samples,
         ["return"],
         ["new images", "memory", "data"],
         ["new images > data", "memory > data"],
@@ -93,7 +93,7 @@ STEPS = (
         "each batch: predict",
         "the model gives logits for all {n_seen} classes",
         train_epoch,
-        ["logits ="],
+        ["seen ="],
         ["data", "model", "losses"],
         ["data > model", "model > losses"],
     ),
@@ -118,14 +118,14 @@ STEPS = (
         "each batch: a step",
         "gradients go to the model, not to the teacher; {epochs} epochs of such batches",
         train_epoch,
-        ["(share", "learner.optimizer.step"],
+        ["(share", "progress.take_step"],
         ["losses", "model"],
         ["losses > model"],
     ),
     Step(
         "a test",
         "as trained, the accuracy on all {n_seen} classes is {before}",
-        learn,
+        finish,
         ["before ="],
         ["model", "test", "record"],
         ["model > test", "test > record"],
@@ -160,8 +160,8 @@ STEPS = (
     Step(
         "the test that counts",
         "after the end, the accuracy on all {n_seen} classes is {after}",
-        learn,
-        ["after =", "yield StageRecord"],
+        finish,
+        ["after =", "return StageRecord"],
         ["model", "test", "record"],
         ["model > test", "test > record"],
         {"test": "{after}", "record": "before, after"},

@@ -101,18 +101,22 @@
     if (Array.isArray(value)) return `(${value.join(", ")})`;
     return typeof value === "string" ? `"${value}"` : plain(value);
   };
-  const BASES = { finetune: ["learner", "Learner"], lwf: ["methods.lwf", "LwF"], replay: ["methods.replay", "Replay"], "replay-kd": ["methods.replay_kd", "ReplayKD"] };
+  const BASES = { finetune: ["learner", "Learner"], lwf: ["methods.lwf", "LwF"], replay: ["methods.replay", "Replay"], "replay-kd": ["methods.replay_kd", "ReplayKD"], joint: ["methods.joint", "Joint"] };
   const in_python = (settings) => {
     const s = { ...settings, exemplars: settings.exemplars && settings.budget > 0 };
     const by_hand = s.gamma !== "wa", own = s.align && !s.joint && (by_hand || method_of(s) !== "wa");
-    const lines = ["from dataclasses import replace", "", `from cilkit import ${own ? "METHODS, " : ""}PRESETS, ${own && !by_hand ? "alignment, " : ""}build, learn`];
-    if (own) {
+    const clips = s.clip_weights && (own || method_of(s) !== "wa"), made = own || clips; // clipping is WA's
+    const lines = ["from dataclasses import replace", "", `from cilkit import ${made ? "METHODS, " : ""}PRESETS, ${own && !by_hand ? "alignment, " : ""}build, learn`];
+    if (made) {
       const [module, base] = BASES[method_of({ ...s, align: false })];
       const gamma = by_hand ? plain(s.gamma) : "alignment(stage_head.weight, stage.n_old).item()";
-      lines.push(`from cilkit.${module} import ${base}`, "", "", `class Aligned(${base}):`, "    def end(self, stage):", "        stage_head = self.model.classifier", "        if stage.n_old:", `            stage_head.scale_newest(${gamma})`, "        return super().end(stage)", "", "", 'METHODS["aligned"] = Aligned');
+      lines.push(`from cilkit.${module} import ${base}`, "", "", `class ${own ? "Aligned" : "Clipped"}(${base}):`);
+      if (clips) lines.push("    def stepped(self):", "        self.model.classifier.clip()", ...own ? [""] : []);
+      if (own) lines.push("    def end(self, stage):", "        stage_head = self.model.classifier", "        if stage.n_old:", `            stage_head.scale_newest(${gamma})`, "        return super().end(stage)");
+      lines.push("", "", own ? 'METHODS["aligned"] = Aligned' : 'METHODS["clipped"] = Clipped');
     }
-    const change = { method: own ? "aligned" : method_of(s), backbone: "mlp", augment: "none", budget: s.budget, epochs: s.epochs, lr: s.lr, weight_decay: s.weight_decay, seed: s.seed };
-    for (const c of [...NUMBERS, ...CHOICES]) if (c.key !== "gamma" && s[c.key] !== DEFAULTS[c.key]) change[c.key] = s[c.key];
+    const change = { method: own ? "aligned" : clips ? "clipped" : method_of(s), backbone: "mlp", augment: "none", budget: s.budget, epochs: s.epochs, lr: s.lr, weight_decay: s.weight_decay, seed: s.seed };
+    for (const c of [...NUMBERS, ...CHOICES]) if (c.key !== "gamma" && !(clips && c.key === "clip_weights") && s[c.key] !== DEFAULTS[c.key]) change[c.key] = s[c.key];
     if (change.budget === 0) delete change.budget;
     if (String(s.class_order) !== String(NATURAL)) change.class_order = s.class_order;
     lines.push("config = replace(", '    PRESETS["digits"],', ...Object.entries(change).map(([key, value]) => `    ${key}=${literal(value)},`), ")");
