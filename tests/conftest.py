@@ -40,9 +40,11 @@ def one_thread() -> None:
 class TinyBackbone(nn.Module):
     """Images (B, 3, 8, 8) -> features (B, 16) that are not negative."""
 
+    width = 16
+
     def __init__(self) -> None:
         super().__init__()
-        self.num_features = 16
+        self.num_features = self.width
         self.linear = nn.Linear(3 * 8 * 8, self.num_features)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -50,8 +52,7 @@ class TinyBackbone(nn.Module):
         return features
 
 
-@pytest.fixture(scope="session")
-def tiny_dataset() -> DataSet:
+def tiny() -> DataSet:
     """6 classes of 20 + 10 images, 3x8x8: noise around a prototype of each class."""
     generator = torch.Generator().manual_seed(0)
     prototypes = torch.randint(40, 216, (6, 3, 8, 8), generator=generator)
@@ -62,6 +63,12 @@ def tiny_dataset() -> DataSet:
         return Samples.of((prototypes[labels] + noise).byte(), labels)
 
     return image_set("tiny", split(20), split(10), tuple("abcdef"))
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset() -> DataSet:
+    """Return it."""
+    return tiny()
 
 
 @pytest.fixture

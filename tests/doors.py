@@ -1,0 +1,181 @@
+"""Three methods through the learner's doors, and what every method promises the loop."""
+
+import json
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from conftest import TinyBackbone, tiny
+from torch import Tensor, nn
+
+from cilkit import METHODS, Config, Learner, Scenario, Stage, build_scenario, learn
+from cilkit.heads import CilClassifier
+from cilkit.inference import features_of
+from cilkit.learner import Phase
+from cilkit.machine.processes import ProcessesDiffer, processes, rank
+from cilkit.machine.seeds import seed_all
+from cilkit.methods.replay import Replay
+from cilkit.model import CilModel, Normalise, Seen
+from cilkit.plan import Plan
+from cilkit.runs.records import to_json
+from cilkit.state import restore, state_of
+
+
+class NearestMean(Replay):
+    """A rule of its own: the class whose exemplars' mean is nearest (iCaRL's answer)."""
+
+    def end(self, stage: Stage) -> dict[str, float]:
+        facts = super().end(stage)
+        kept = self.memory.by_class
+        means = [features_of(self.model, samples).mean(0) for samples in kept]
+        self.own["means"] = F.normalize(torch.stack(means)).to(self.model.device)
+        return facts
+
+    def scores(self, seen: Seen) -> Tensor:
+        if "means" not in self.own:
+            return seen.logits
+        return -torch.cdist(F.normalize(seen.features), self.own["means"])
+
+
+class EWC(Learner):
+    """Tensors of its own: what weights were, and how much each mattered."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings(Config):
+        """How strict it is."""
+
+        ewc_lambda: float = 10.0  # how much old weights are held
+
+    def losses(self, seen: Seen, labels: Tensor) -> dict[str, Tensor]:
+        losses = super().losses(seen, labels)
+        if not self.own:
+            return losses
+        parts = [
+            (self.own[f"fisher.{name}"] * (weight - self.own[f"old.{name}"]) ** 2).sum()
+            for name, weight in self.model.named_parameters()
+            if f"old.{name}" in self.own
+        ]
+        return losses | {"ewc": self.config.ewc_lambda * torch.stack(parts).sum()}
+
+    def end(self, stage: Stage) -> dict[str, float]:
+        some = stage.train.take(torch.arange(20))
+        seen = self.model.see(some.images().to(self.model.device))
+        loss = F.cross_entropy(seen.logits, some.labels.to(self.model.device))
+        named = dict(self.model.named_parameters())
+        for (name, weight), slope in zip(
+            named.items(), torch.autograd.grad(loss, [*named.values()]), strict=True
+        ):
+            self.own[f"fisher.{name}"] = slope**2
+            self.own[f"old.{name}"] = weight.detach().clone()
+        return super().end(stage)
+
+
+class Several(nn.ModuleList):
+    """Backbones side by side."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([one(images) for one in self], 1)
+
+
+class Widening(CilClassifier):
+    """Heads that take more features; they hear nothing of the new ones at first."""
+
+    def widen(self, more: int) -> None:
+        self.num_features += more
+        for head in self.linears:
+            silent = head.weight.new_zeros(len(head.weight), more)
+            head.weight = nn.Parameter(torch.cat([head.weight.detach(), silent], 1))
+
+
+class Growing(Replay):
+    """A backbone for each stage, and a second phase on the exemplars alone (DER, roughly)."""
+
+    classifier = Widening
+
+    def grow(self, stage: Stage) -> None:
+        model = self.model
+        if not isinstance(model.backbone, Several):
+            model.backbone = Several([model.backbone])
+        if 0 < model.classifier.n_classes < stage.n_seen:
+            model.backbone.append(deepcopy(model.backbone[-1]).requires_grad_())
+            assert isinstance(model.classifier, Widening)
+            model.classifier.widen(TinyBackbone.width)
+        super().grow(stage)
+        for old in model.backbone[:-1]:
+            old.requires_grad_(False)
+
+    def phases(self, stage: Stage) -> Sequence[Phase]:
+        phases = super().phases(stage)
+        if stage.n_old == 0:
+            return phases
+        return [*phases, Phase(self.memory.exemplars, Plan(epochs=2, lr=0.01, weight_decay=0.0))]
+
+
+class Drifting(Learner):
+    """A mistake: what it remembers is another thing in each process."""
+
+    def end(self, stage: Stage) -> dict[str, float]:
+        self.own["mine"] = torch.tensor([float(rank())])
+        return super().end(stage)
+
+
+DOORS: dict[str, type[Learner]] = {"nearest-mean": NearestMean, "ewc": EWC, "growing": Growing}
+CONFIG = Config(increment=2, augment="none", budget=12, epochs=2, batch_size=16, lr=0.02)
+
+
+def made(method: type[Learner], config: Config) -> Learner:
+    """Return a new learner with a tiny backbone."""
+    seed_all(0)
+    dataset = tiny()
+    classifier = method.classifier(TinyBackbone.width)
+    normalise = Normalise(dataset.mean, dataset.std)
+    return method(CilModel(TinyBackbone(), classifier, normalise), config)
+
+
+def methods() -> dict[str, Callable[[], Learner]]:
+    """Return how to make a learner of each method, from the registry and from here."""
+    METHODS.update(DOORS)
+    found = {name: (METHODS[name], replace(CONFIG, method=name)) for name in METHODS}
+    for name in DOORS:
+        del METHODS[name]
+    return {name: (lambda one=one: made(*one)) for name, one in found.items()}
+
+
+def lines(records: Any) -> list[str]:
+    """Return records as they are written: NaN is a word there, and equal to itself."""
+    return [to_json(record) for record in records]
+
+
+def stops_that_differ(new: Callable[[], Learner], scenario: Scenario) -> list[int]:
+    """Return after which records a stopped and resumed run is another than the whole one."""
+    expected, differ = lines(learn(new(), scenario)), []
+    for stop in range(1, len(expected)):
+        before, after = new(), new()
+        records = lines(islice(learn(before, scenario), stop))
+        restore(after, scenario.stages, *deepcopy(state_of(before)))
+        if records + lines(learn(after, scenario)) != expected:
+            differ.append(stop)
+    return differ
+
+
+def drifts(scenario: Scenario) -> bool:
+    """Tell whether it is noticed when processes remember different things."""
+    try:
+        list(learn(made(Drifting, replace(CONFIG, method="finetune")), scenario))
+    except ProcessesDiffer:
+        return True
+    return False
+
+
+def work(folder: Path) -> None:
+    """Try every method's promise in one of several processes; leave what was found."""
+    with processes():
+        scenario = build_scenario(tiny(), replace(CONFIG, increment=3))
+        found = {name: stops_that_differ(new, scenario) for name, new in methods().items()}
+        found["drifting"] = [int(drifts(scenario))]
+        (folder / f"{rank()}.json").write_text(json.dumps(found))

@@ -1,0 +1,128 @@
+"""What the loop relies on, for every method of the registry and three that go through all doors."""
+
+import json
+from typing import Any
+
+import doors
+import pytest
+import torch
+from trouble import finish, start
+
+from cilkit import Learner, Samples, Scenario, learn
+from cilkit.runs.records import EpochRecord, stage_records
+
+METHODS = doors.methods()
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+def same(some: Samples, others: Samples) -> bool:
+    return torch.equal(some.images(), others.images()) and torch.equal(some.labels, others.labels)
+
+
+def weights(learner: Learner) -> dict[str, Any]:
+    return {name: value.tolist() for name, value in learner.model.state_dict().items()}
+
+
+@every_method
+def test_growing_twice_is_growing_once(method: str, tiny_scenario: Scenario) -> None:
+    learner = METHODS[method]()
+    for stage in tiny_scenario.stages:
+        learner.grow(stage)
+        once = weights(learner)
+        learner.grow(stage)
+        assert weights(learner) == once
+
+
+@every_method
+def test_asked_again_a_method_trains_on_the_same(method: str, tiny_scenario: Scenario) -> None:
+    learner = METHODS[method]()
+    list(zip(range(3), learn(learner, tiny_scenario), strict=False))  # the first stage
+    for stage in tiny_scenario.stages[1:2]:
+        learner.grow(stage)
+        learner.begin(stage)
+        for one, other in zip(learner.phases(stage), learner.phases(stage), strict=True):
+            assert same(one.samples, other.samples)
+            assert one.plan == other.plan
+
+
+@every_method
+def test_every_loss_of_every_epoch_is_a_finite_number(method: str, tiny_scenario: Scenario) -> None:
+    records = list(learn(METHODS[method](), tiny_scenario))
+    losses = [record.losses for record in records if isinstance(record, EpochRecord)]
+    assert all(torch.tensor([*each.values()]).isfinite().all() for each in losses)
+
+
+@every_method
+def test_every_stage_is_tested_on_all_classes_seen(method: str, tiny_scenario: Scenario) -> None:
+    records = stage_records(learn(METHODS[method](), tiny_scenario))
+    assert [len(record.after.confusion) for record in records] == [2, 4, 6]
+
+
+@every_method
+def test_any_record_can_be_gone_on_from(method: str, tiny_scenario: Scenario) -> None:
+    assert doors.stops_that_differ(METHODS[method], tiny_scenario) == []
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def in_processes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, list[int]]]:
+    folder = tmp_path_factory.mktemp(f"of{request.param}")
+    log = folder / "log"
+    statuses = finish(start(doors.work, folder, size=request.param, log=log))
+    assert statuses == [0] * request.param, log.read_text()
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(request.param)]
+
+
+@every_method
+def test_any_record_can_be_gone_on_from_by_several_processes(
+    method: str, in_processes: list[dict[str, list[int]]]
+) -> None:
+    assert [found[method] for found in in_processes] == [[]] * len(in_processes)
+
+
+def test_processes_that_remember_different_things_are_stopped(
+    in_processes: list[dict[str, list[int]]],
+) -> None:
+    assert [found["drifting"] for found in in_processes] == [[1]] * len(in_processes)
+
+
+# The three doors
+
+
+def test_a_rule_of_its_own_is_what_a_test_looks_at(tiny_scenario: Scenario) -> None:
+    learner = METHODS["nearest-mean"]()
+    record = stage_records(learn(learner, tiny_scenario))[-1]
+    test = tiny_scenario.stages[-1].test
+    with torch.no_grad():
+        features = learner.model.eval().features(test.images())
+    distances = torch.cdist(features / features.norm(dim=1, keepdim=True), learner.own["means"])
+    right = (distances.argmin(1) == test.labels).sum().item()
+    assert sum(record.after.confusion[i][i] for i in range(6)) == right
+
+
+def test_scores_that_are_no_logits_have_no_calibration(tiny_scenario: Scenario) -> None:
+    records = stage_records(learn(METHODS["nearest-mean"](), tiny_scenario))
+    assert [record.after.calibration_error for record in records] != records
+    assert all(
+        record.after.calibration_error != record.after.calibration_error for record in records
+    )
+
+
+def test_epochs_count_on_through_the_phases_of_a_stage(tiny_scenario: Scenario) -> None:
+    records = [r for r in learn(METHODS["growing"](), tiny_scenario) if isinstance(r, EpochRecord)]
+    second = [(r.epoch, r.epochs, r.lr) for r in records if r.stage == 1]
+    assert second == [(1, 4, 0.02), (2, 4, 0.01), (3, 4, 0.01), (4, 4, 0.005)]
+
+
+def test_an_old_backbone_stays_as_it_is_while_a_new_one_learns(tiny_scenario: Scenario) -> None:
+    learner = METHODS["growing"]()
+    stages, records = 0, learn(learner, tiny_scenario)
+    while stages < 1:
+        stages += next(records).kind == "stage"
+    before = [value.clone() for value in learner.model.backbone.parameters()]
+    for _ in range(4):
+        next(records)
+    after = [*learner.model.backbone.parameters()]
+    assert len(after) == 2 * len(before)
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=False))
