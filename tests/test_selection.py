@@ -12,6 +12,7 @@ from test_notebooks import cells, source
 
 from cilkit import PRESETS, build, learn, read_records
 from cilkit.runs.records import StageRecord, run_record, stage_records
+from cilkit.teaching.stored import RESULTS
 
 
 def test_the_cells_that_run_end_with_the_one_that_the_page_shows() -> None:
@@ -25,6 +26,10 @@ def test_the_cells_that_run_end_with_the_one_that_the_page_shows() -> None:
 
 def test_the_seed_is_written_once_so_that_another_can_take_its_place() -> None:
     assert "".join(selection.cells_up_to("last_stage")).count(SHOWN) == 1
+
+
+def test_records_go_to_where_the_package_keeps_them() -> None:
+    assert selection.KEPT == RESULTS / "digits-selection"
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from cilkit.runs.records import Record, to_json
 
 BOOK = Path(__file__).parents[1]
 CHAPTER = BOOK / "03_exemplars.ipynb"
+KEPT = BOOK.parent / "cilkit" / "results" / "digits-selection"
 SEEDS, BUDGETS, CHOICES = range(30, 40), (20, 40, 80, 200), ("herding", "random")
 
 
@@ -72,7 +73,7 @@ def store(out: Path, seed: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=BOOK.parent / "results" / "digits-selection")
+    parser.add_argument("--out", type=Path, default=KEPT)
     parser.add_argument("--seeds", type=int, nargs="+", default=[*SEEDS])
     given = parser.parse_args()
     for seed in given.seeds:
