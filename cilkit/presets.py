@@ -61,7 +61,7 @@ GLYPHS = WA.Settings(
 # paper does: --kd-weight dynamic --kd-mix convex. The paper clips weights, too: --clip-weights.
 # The tutorial this course grew from used a cosine and 170 epochs throughout: --schedule cosine
 # --base-epochs 170 --weight-decay 5e-4. PyCIL's LwF has 3 KD, its replay 70 epochs a stage.
-# Heads drawn as PyCIL's, WA on the glyphs, 8 pairs of runs (results/head-init.json):
+# Heads drawn as PyCIL's, WA on the glyphs, 8 pairs of runs (cilkit/results/head-init.json):
 # last -0.2 +- 0.4 (standard error), average +0.7 +- 0.3, gamma lower in every pair.
 CIFAR100 = WA.Settings(
     dataset="cifar100",

@@ -1,4 +1,4 @@
-"""Count on how many seeds each claim of the chapters holds; keep the counts in results/claims.json.
+"""Count on how many seeds each claim of the chapters holds, into cilkit/results/claims.json.
 
     python book/tools/claims.py [NOTEBOOK ...]
 
