@@ -34,7 +34,6 @@ from cilkit.methods import METHODS
 from cilkit.presets import PRESETS
 from cilkit.runs.outputs import EVENTS, TABLES
 from cilkit.show.observers import Console, Csv, TensorBoard
-from cilkit.show.save import figure_names
 
 Preset = Annotated[
     str, arg(help=f"the settings to start from: {', '.join(PRESETS)}", metavar="NAME")
@@ -75,6 +74,8 @@ class Run:
 
     def beside(self) -> list[str]:
         """Return the names of what is written beside the run itself."""
+        from cilkit.show.save import figure_names  # matplotlib takes half a second
+
         tables, events = TABLES if self.csv else (), [EVENTS] if self.tensorboard else ()
         return [*tables, *events, *figure_names()]
 
@@ -95,6 +96,7 @@ class Compare:
         from cilkit.compare import compare
         from cilkit.metrics import table
         from cilkit.runs.folder import check_comparison
+        from cilkit.show.save import figure_names
 
         start = PRESETS[self.preset]
         if (self.config.method, self.config.seed) != (start.method, start.seed):

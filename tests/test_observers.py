@@ -13,6 +13,7 @@ import pytest
 from cilkit import Config, run
 from cilkit.metrics import old_and_new_accuracy, stage_accuracy
 from cilkit.runs.records import (
+    EpochRecord,
     Record,
     StageRecord,
     epoch_records,
@@ -81,6 +82,21 @@ def test_csv_has_a_row_for_each_stage_with_its_accuracy(
         observer(record)
     found = [float(row["accuracy"]) for row in rows(tmp_path / "stages.csv")]
     assert found == [stage_accuracy(record) for record in stage_records(records)]
+
+
+def test_a_loss_and_a_fact_that_no_method_had_before_make_columns(
+    records: list[Record], tmp_path: Path
+) -> None:
+    observer = Csv(tmp_path)
+    for record in records:
+        if isinstance(record, EpochRecord) and record.stage:
+            record = replace(record, losses=record.losses | {"pod": 0.25})
+        if isinstance(record, StageRecord) and record.stage:
+            record = replace(record, facts=record.facts | {"scale": 1.5})
+        observer(record)
+    for table, column, number in (("epochs.csv", "pod", "0.25"), ("stages.csv", "scale", "1.5")):
+        found = [row[column] for row in rows(tmp_path / table)]
+        assert found == ["" if row["stage"] == "0" else number for row in rows(tmp_path / table)]
 
 
 def test_tables_of_a_resumed_run_show_no_row_twice(records: list[Record], tmp_path: Path) -> None:

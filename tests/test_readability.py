@@ -124,6 +124,16 @@ def test_importing_cilkit_imports_nothing_slow() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_command_lines_help_needs_nothing_that_trains_or_draws() -> None:
+    slow = ["continuum", "timm", "torchvision", "sklearn", "matplotlib", "torch._dynamo"]
+    code = (
+        "import sys; from cilkit.cli import parse\ntry: parse(['--help'])\nexcept SystemExit: pass"
+    )
+    code += f"\nprint('slow:', [name for name in {slow} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "slow: []"
+
+
 def test_importing_cilkit_leaves_the_number_of_threads_alone() -> None:
     code = "import torch; before = torch.get_num_threads(); import cilkit"
     code += "; print(before == torch.get_num_threads())"

@@ -73,20 +73,23 @@ class Csv:
         """
         self.folder = as_path(folder)
         (check_ours if resume else check_free)(self.folder, TABLES)
-        self.started: set[str] = set()
+        self.columns = {name: list(columns) for name, columns in TABLES.items()}
+        self.rows: dict[str, list[dict[str, float]]] = {name: [] for name in TABLES}
 
     def __call__(self, record: Record) -> None:
-        """Add the record's row, if it has one."""
+        """Add the record's row, if it has one; a loss or fact that is new makes a column."""
         if row := scalars(record):
             name = f"{record.kind}s.csv"
-            with (self.folder / name).open(
-                "a" if name in self.started else "w", newline=""
-            ) as file:
-                writer = csv.DictWriter(file, TABLES[name], extrasaction="ignore")
-                if name not in self.started:
+            self.rows[name].append(row)
+            columns = self.columns[name]
+            fresh = [column for column in row if column not in columns]
+            columns += fresh
+            anew = bool(fresh) or len(self.rows[name]) == 1
+            with (self.folder / name).open("w" if anew else "a", newline="") as file:
+                writer = csv.DictWriter(file, columns)
+                if anew:
                     writer.writeheader()
-                writer.writerow(row)
-            self.started.add(name)
+                writer.writerows(self.rows[name] if anew else [row])
 
 
 class TensorBoard:
