@@ -6,7 +6,6 @@ Where the checkpoint before it is there, the run must go on from that one. The e
 damaged checkpoint is taken for a whole one, or is met in any other way than these.
 """
 
-import json
 import os
 import pickle
 import shutil
@@ -25,15 +24,12 @@ from traceback import extract_tb
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
 from cilkit import Config, InputError, Learner, Record, Scenario, build, run
 from cilkit.experiment import first_records, take_up
 from cilkit.machine.stopping import Stopped, stoppable
 from cilkit.runs.checkpoint import NEWEST, PREVIOUS, Checkpoint, load
-from cilkit.runs.fingerprint import fingerprint
 from cilkit.runs.folder import find_run
 
 # Three stages of digits, two epochs each: a second or two.
@@ -80,26 +76,6 @@ def append_garbage(path: Path, chance: Random) -> None:
         file.write(chance.randbytes(chance.randrange(1, 4096)))
 
 
-def reshape_a_tensor(path: Path, chance: Random) -> None:
-    tensors, text = read(path)
-    name = chance.choice(sorted(tensors))
-    tensor = tensors[name]
-    shorter = tensor[:-1] if tensor.dim() else tensor.reshape(1)
-    tensors[name] = chance.choice([tensor[None], torch.stack([tensor, tensor]), shorter])
-    write(path, tensors, text)
-
-
-def lose_a_tensor(path: Path, chance: Random) -> None:
-    tensors, text = read(path)
-    del tensors[chance.choice(sorted(tensors))]
-    write(path, tensors, text)
-
-
-def restructure(path: Path, chance: Random) -> None:
-    tensors, text = read(path)
-    write(path, tensors, chance.choice(RESTRUCTURED)(json.loads(text), chance))
-
-
 def put_a_bomb(path: Path, chance: Random) -> None:
     bomb = Bomb(path.parent / EXPLODED)
     if chance.random() < 0.5:
@@ -124,8 +100,7 @@ def forbid(path: Path, chance: Random) -> None:
 
 
 DAMAGES: list[Damage] = [flip_a_bit, flip_a_bit_of_the_header, cut_off, empty, zero_a_stretch]
-DAMAGES += [append_garbage, reshape_a_tensor, lose_a_tensor, restructure, put_a_bomb]
-DAMAGES += [put_other_tensors, put_a_folder]
+DAMAGES += [append_garbage, put_a_bomb, put_other_tensors, put_a_folder]
 DAMAGES += [forbid] if os.geteuid() else []  # root may read everything
 
 
@@ -137,77 +112,6 @@ class Bomb:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (self.marker,)
-
-
-def read(path: Path) -> tuple[dict[str, Tensor], str]:
-    """Return a whole checkpoint's tensors and text."""
-    with safe_open(path, framework="pt") as file:
-        names = file.keys()
-        tensors = {name: file.get_tensor(name) for name in names}
-        return tensors, file.metadata()["cilkit"]
-
-
-def write(path: Path, tensors: dict[str, Tensor], text: str) -> None:
-    """Write a checkpoint whose checksum is right, whatever it holds."""
-    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(tensors, path, {"cilkit": text, "sha256": fingerprint(tensors, text)})
-
-
-# What stands in place of a number, a list or a text.
-STRANGE: list[Any] = [None, "x", [], {}, [[]], 1.5, -1]
-Content = dict[str, Any]
-
-
-def no_json(content: Content, chance: Random) -> str:
-    text = json.dumps(content)
-    return text[: chance.randrange(len(text))]
-
-
-def other_json(content: Content, chance: Random) -> str:
-    return json.dumps(chance.choice(STRANGE))
-
-
-def strange_part(content: Content, chance: Random) -> str:
-    return json.dumps(content | {chance.choice(sorted(content)): chance.choice(STRANGE)})
-
-
-def lost_number(content: Content, chance: Random) -> str:
-    del content["numbers"][chance.choice(sorted(content["numbers"]))]
-    return json.dumps(content)
-
-
-def strange_number(content: Content, chance: Random) -> str:
-    numbers = content["numbers"]
-    name = chance.choice(sorted(numbers))
-    numbers[name] = chance.choice([v for v in STRANGE if not isinstance(v, list | None)] + [[[]]])
-    return json.dumps(content)
-
-
-def lost_first_record(content: Content, chance: Random) -> str:
-    return json.dumps(content | {"records": content["records"][1:]})
-
-
-def strange_record(content: Content, chance: Random) -> str:
-    content["records"][chance.randrange(len(content["records"]))] = chance.choice(STRANGE)
-    return json.dumps(content)
-
-
-def lost_field(content: Content, chance: Random) -> str:
-    number = chance.randrange(len(content["records"]))
-    record = json.loads(content["records"][number])
-    compulsory = sorted(record.keys() - {"seconds"})
-    del record[chance.choice(compulsory)]
-    content["records"][number] = json.dumps(record)
-    return json.dumps(content)
-
-
-def strange_settings(content: Content, chance: Random) -> str:
-    record = json.loads(content["records"][0]) | {"config": chance.choice([None, "x", 1])}
-    return json.dumps(content | {"records": [json.dumps(record), *content["records"][1:]]})
-
-
-RESTRUCTURED = [no_json, other_json, strange_part, lost_number, strange_number]
-RESTRUCTURED += [lost_first_record, strange_record, lost_field, strange_settings]
 
 
 @dataclass
