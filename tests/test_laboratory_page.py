@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -631,3 +632,40 @@ def test_the_page_carries_nothing_that_html_or_json_would_stumble_over() -> None
     data = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, re.DOTALL)
     assert len(json.loads(data[0])["labels"]) == 1797
     assert html.count("</script>") == html.count("<script") == 2
+
+
+# Links from the chapters
+
+
+LINKS = [
+    (path.stem, hash_)
+    for path in sorted((Path(__file__).parents[1] / "book").glob("0[2-5]_*.ipynb"))
+    for hash_ in re.findall(r"lab\.md#([^)]+)\)", path.read_text("utf-8"))
+]
+
+
+def test_each_chapter_on_a_knob_opens_the_laboratory_twice() -> None:
+    assert {name: sum(name == one for one, _ in LINKS) for name, _ in LINKS} == {
+        "02_forgetting": 2,
+        "03_exemplars": 2,
+        "04_distillation": 2,
+        "05_alignment": 2,
+    }
+
+
+@pytest.mark.parametrize(("chapter", "hash_"), LINKS)
+def test_a_chapters_link_is_understood(chapter: str, hash_: str, visit: Visit) -> None:
+    page = visit(hash_)
+    assert page.locator(".lab-wrong").text_content() == ""
+    assert page.evaluate("location.hash") == f"#{hash_}"
+
+
+def test_a_link_to_settings_is_written_as_html_across_the_lines_of_a_notebook() -> None:
+    path = Path(__file__).parents[1] / "book" / "_ext" / "laboratory.py"
+    spec = spec_from_file_location("laboratory", path)
+    assert spec is not None and spec.loader is not None
+    extension = module_from_spec(spec)
+    spec.loader.exec_module(extension)
+    source = ['["Guess: [at\\n",\n "random](../lab.md#T=4&t2=0)."]']
+    extension.open_at_settings(None, "", source)
+    assert json.loads(source[0]) == ["Guess: <a href='../lab.html#T=4&t2=0'>at\n", "random</a>."]

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 BRANCH = "published"  # of the repository: the notebooks of the pages, by book/tools/publish.py
 INSTALLS = re.compile(r"git\+https://[\w.@/-]+")  # in a setup cell
 CODE = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+/blob/main(?=/cilkit/)")  # in outputs
-NEIGHBOUR = re.compile(r"\]\(([\w/.-]+)\.(?:ipynb|md)(#[\w-]*)?\)")
+NEIGHBOUR = re.compile(r"\]\(([\w/.-]+)\.(?:ipynb|md)(#[\w=&.-]*)?\)")
 
 
 @dataclass(frozen=True)
