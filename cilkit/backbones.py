@@ -122,8 +122,7 @@ def build_backbone(name: str, channels: int, **options: Any) -> nn.Module:
     if not timm.is_model(name):
         near = timm.list_models(f"*{name[:6]}*")[:5] if name else []
         raise unknown("backbone", name, [*BACKBONES, *near, "any other of timm.list_models()"])
-    backbone: nn.Module = timm.create_model(name, num_classes=0, in_chans=channels)
-    return backbone
+    return timm.create_model(name, num_classes=0, in_chans=channels)
 
 
 def feature_size(backbone: nn.Module, channels: int, height: int, width: int) -> int:

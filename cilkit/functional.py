@@ -34,8 +34,7 @@ def alignment(weight: Tensor, n_old: int) -> Tensor:
     both means equal (WA, section 4.2). Chapter 5.
     """
     norms = weight.norm(dim=1)
-    gamma: Tensor = norms[:n_old].mean() / norms[n_old:].mean()
-    return gamma
+    return norms[:n_old].mean() / norms[n_old:].mean()
 
 
 def herd(features: Tensor, m: int) -> Tensor:

@@ -1,5 +1,7 @@
 """From features to logits: a classifier that grows. Chapter 5."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,8 @@ class CilClassifier(nn.Module):
 
     Row c of `weight` is the prototype of class c: its logit is the product with the features.
     """
+
+    heads: Any  # an `nn.ModuleList`, all of whose modules are `nn.Linear`
 
     def __init__(self, num_features: int, bias: bool = False, init: str = "torch") -> None:
         """Build a classifier of no classes yet; `init` is how new heads are drawn."""
@@ -22,19 +26,14 @@ class CilClassifier(nn.Module):
         return sum(self.head_sizes)
 
     @property
-    def linears(self) -> list[nn.Linear]:
-        """Return the heads as what they are, which a `ModuleList` does not tell a type checker."""
-        return [head for head in self.heads if isinstance(head, nn.Linear)]
-
-    @property
     def head_sizes(self) -> list[int]:
         """Return how many classes each stage brought."""
-        return [len(head.weight) for head in self.linears]
+        return [len(head.weight) for head in self.heads]
 
     @property
     def weight(self) -> Tensor:
         """Return the prototypes of all classes, (n_classes, num_features)."""
-        return torch.cat([head.weight for head in self.linears])
+        return torch.cat([head.weight for head in self.heads])
 
     def grow_to(self, n_classes: int) -> None:
         """Add a head for the classes that are missing; the rest stays untouched."""
@@ -52,14 +51,14 @@ class CilClassifier(nn.Module):
             raise ArithmeticError(
                 f"gamma is {gamma}: prototypes of length 0 or infinity cannot be aligned"
             )
-        newest = self.linears[-1]
+        newest = self.heads[-1]
         for parameter in newest.parameters() if bias else [newest.weight]:
             parameter.mul_(gamma)
 
     @torch.no_grad()
     def clip(self) -> None:
         """Set negative weights to zero, as WA's paper does after each step, and PyCIL does not."""
-        for head in self.linears:
+        for head in self.heads:
             head.weight.clamp_(min=0)
 
     def norms(self) -> list[float]:

@@ -33,8 +33,7 @@ def confusion_matrix(predictions: Predictions, n_classes: int) -> list[list[int]
     """Return how many samples of each true class (row) were taken for each class (column)."""
     pairs = predictions.labels * n_classes + predictions.predicted
     counts = torch.bincount(pairs, minlength=n_classes**2)
-    rows: list[list[int]] = counts.view(n_classes, n_classes).tolist()
-    return rows
+    return counts.view(n_classes, n_classes).tolist()
 
 
 def calibration_error(predictions: Predictions, bins: int = 15) -> float:

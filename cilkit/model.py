@@ -39,8 +39,7 @@ class Normalise(nn.Module):
         of another scale are refused, too.
         """
         pixels = images / 255 if images.dtype == torch.uint8 else self.checked(images)
-        normalised: Tensor = (pixels - self.mean) / self.std
-        return normalised
+        return (pixels - self.mean) / self.std
 
     def checked(self, images: Tensor) -> Tensor:
         """Refuse what is no pixel in [0, 1]; a resized image may reach a little beyond."""
@@ -57,8 +56,7 @@ class Normalise(nn.Module):
 
     def undo(self, images: Tensor) -> Tensor:
         """Return the pixels, floats in [0, 1], of images that are normalised already."""
-        pixels: Tensor = images * self.std + self.mean
-        return pixels
+        return images * self.std + self.mean
 
 
 class CilModel(nn.Module):
@@ -95,8 +93,7 @@ class CilModel(nn.Module):
         """(B, C, H, W) -> what the backbone sees in them, (B, num_features)."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
             inputs = self.normalise(images).contiguous(memory_format=self.layout)
-            features: Tensor = self.backbone(inputs)
-        return features.float()
+            return self.backbone(inputs).float()
 
     def see(self, images: Tensor) -> Seen:
         """(B, C, H, W) -> logits, in float32, and what they were made of."""

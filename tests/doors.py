@@ -87,7 +87,7 @@ class Widening(CilClassifier):
 
     def widen(self, more: int) -> None:
         self.num_features += more
-        for head in self.linears:
+        for head in self.heads:
             silent = head.weight.new_zeros(len(head.weight), more)
             head.weight = nn.Parameter(torch.cat([head.weight.detach(), silent], 1))
 

@@ -151,7 +151,7 @@ def test_the_squares_of_a_new_prototype_sum_to_what_the_interval_says(init: str)
 def test_a_bias_is_born_at_zero_only_where_the_source_has_it_so(
     init: str, born_at_zero: bool
 ) -> None:
-    heads = classifier_of(4, 2, bias=True, init=init).linears
+    heads = classifier_of(4, 2, bias=True, init=init).heads
     assert [bool((head.bias == 0).all()) for head in heads] == [born_at_zero] * 2
 
 

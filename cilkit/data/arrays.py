@@ -155,8 +155,7 @@ def fractions(array: NDArray[Any]) -> NDArray[Any]:
     """Return the numbers that are not whole."""
     if array.dtype.kind != "f":
         return array.flatten()[:0]
-    between: NDArray[Any] = array[np.abs(array - np.rint(array)) > ROUNDING]
-    return between
+    return array[np.abs(array - np.rint(array)) > ROUNDING]
 
 
 def as_bytes(array: NDArray[Any], white: int) -> NDArray[np.uint8]:

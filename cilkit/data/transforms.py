@@ -88,5 +88,4 @@ def timm_transform(dataset: DataSet, config: Config) -> Callable[..., Tensor]:
     if isinstance(dataset.train.store, Tensor):
         shift = transforms.RandomCrop((height, width), padding=config.padding)
         crop = transforms.Compose([shift, transforms.RandomHorizontalFlip()])
-    transform: Callable[..., Tensor] = transforms.Compose([crop, augment, finish])
-    return transform
+    return transforms.Compose([crop, augment, finish])

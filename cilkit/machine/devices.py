@@ -52,5 +52,4 @@ def synchronise(model: M) -> M:
     """Return the model with batch norm over all processes' images together, which needs GPUs."""
     if next(model.parameters()).device.type != "cuda":
         raise InputError("sync_bn needs GPUs: torch's SyncBatchNorm does not run on the CPU")
-    synchronised: M = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    return synchronised
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model)

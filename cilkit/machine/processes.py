@@ -110,8 +110,7 @@ def from_main(function: Callable[[], T]) -> T:
     dist.broadcast_object_list(answer)
     if answer[1] is not None:
         raise answer[1]
-    result: T = answer[0]
-    return result
+    return answer[0]
 
 
 def from_all(value: T) -> list[T]:

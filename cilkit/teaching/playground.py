@@ -35,8 +35,7 @@ class Playground:
 
     def chosen(self) -> list[int]:
         """Return the exemplars that are seen first, best first."""
-        order: list[int] = herd(torch.from_numpy(self.points), self.budget).tolist()
-        return order
+        return herd(torch.from_numpy(self.points), self.budget).tolist()
 
     def distances(self) -> tuple[float, float]:
         """Return how far the exemplars' mean is from the mean of all: herding, and random."""

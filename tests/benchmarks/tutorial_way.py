@@ -59,8 +59,7 @@ class GrowingModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images -> logits."""
-        logits: Tensor = self.classifier(self.backbone(images))
-        return logits
+        return self.classifier(self.backbone(images))
 
 
 class Meter:

@@ -98,8 +98,7 @@ def as_pixels(picture: Image.Image) -> Tensor:
     """Return an image of Pillow's as (C, H, W) uint8."""
     from torchvision.transforms.functional import pil_to_tensor
 
-    pixels: Tensor = pil_to_tensor(picture)
-    return pixels
+    return pil_to_tensor(picture)
 
 
 def headings(names: Sequence[str]) -> str:

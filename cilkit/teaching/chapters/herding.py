@@ -121,5 +121,4 @@ def main_plane(features: Tensor) -> Tensor:
     centred = features.double() - features.double().mean(0)
     directions: Tensor = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
     largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
-    points: Tensor = centred @ (directions * largest.sign()).T
-    return points
+    return centred @ (directions * largest.sign()).T

@@ -49,8 +49,7 @@ def ladder() -> dict[str, dict[str, list[float]]]:
 
     `tests/benchmarks/laboratory.py` makes the record again.
     """
-    found: dict[str, dict[str, list[float]]] = json.loads(part("ladder.json"))["last"]
-    return found
+    return json.loads(part("ladder.json"))["last"]
 
 
 def table(last: dict[str, dict[str, list[float]]]) -> str:
