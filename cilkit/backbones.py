@@ -19,7 +19,6 @@ class Block(nn.Module):
     """Two 3x3 convolutions beside a shortcut; `stride` 2 halves the image, channels may grow."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        """Build a block of `inputs` -> `outputs` channels."""
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(outputs)

@@ -102,7 +102,6 @@ class OneByOne(Dataset[Tensor]):
     """Images as timm wants them: a PIL image each, transformed with a seed of its own."""
 
     def __init__(self, samples: Samples, transform: Callable[..., Tensor]) -> None:
-        """Read `samples`, change them by `transform`."""
         self.samples, self.transform = samples, transform
 
     def __getitem__(self, key: tuple[int, int]) -> Tensor:

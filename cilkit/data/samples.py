@@ -26,7 +26,6 @@ class Samples:
         return cls(images, torch.arange(len(images)), labels.long())
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.rows)
 
     def __add__(self, other: "Samples") -> "Samples":

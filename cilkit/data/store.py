@@ -47,7 +47,6 @@ class Files:
         return torch.Size((len(self), 3, size, size))
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.ends)
 
     def __getitem__(self, rows: Tensor) -> Tensor:

@@ -18,7 +18,6 @@ class Stopped(Exception):
     """Somebody asked the program to stop, and it has finished its step."""
 
     def __init__(self, number: int) -> None:
-        """Remember the signal's number."""
         super().__init__(signal.Signals(number).name)
         self.number = number
 

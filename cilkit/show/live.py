@@ -24,7 +24,6 @@ class LivePlot:
     def __init__(
         self, draw: Draw = live_figure, every: float = 1.0, clock: Callable[[], float] = monotonic
     ) -> None:
-        """Start with no records and nothing drawn."""
         self.draw, self.every, self.clock = draw, every, clock
         self.records: list[Record] = []
         self.figure: Figure | None = None

@@ -17,7 +17,6 @@ class Console:
     """A line for each stage, and a bar for the epochs where somebody sits at a terminal."""
 
     def __init__(self) -> None:
-        """Wait for the first record."""
         self.stages = "?"
         self.bar: Any = None
 

@@ -60,7 +60,6 @@ class Moving:
         )
 
     def __repr__(self) -> str:
-        """Return the same for a terminal."""
         lines = [f"{frame.at}: {frame.says}" for frame in self.frames]
         return "\n".join([self.title, *lines])
 

@@ -93,5 +93,4 @@ class Playground:
         return "".join(parts)
 
     def __repr__(self) -> str:
-        """Return the same for a terminal."""
         return f"herding keeps {self.chosen()}; {self.says()}"

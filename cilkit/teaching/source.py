@@ -33,7 +33,6 @@ class Code:
         return f"From [`{self.path}`]({self.url}):\n\n```python\n{self.code}\n```"
 
     def __repr__(self) -> str:
-        """Return the code alone."""
         return self.code
 
 

@@ -57,7 +57,6 @@ class StopAfter:
     """Asks the program to stop once so many stages are done, as SIGTERM would."""
 
     def __init__(self, stages: int) -> None:
-        """Remember how many."""
         self.stages = stages
 
     def __call__(self, record: Record) -> None:

@@ -53,7 +53,6 @@ class GrowingModel(nn.Module):
     """A backbone, and one linear head with a bias for each stage; pixels come normalised."""
 
     def __init__(self, backbone: nn.Module) -> None:
-        """Start without a class."""
         super().__init__()
         self.backbone, self.classifier = backbone, CilClassifier(64, bias=True)
 
@@ -66,7 +65,6 @@ class Meter:
     """A running mean that is brought together over the processes when it is asked for."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
         self.total, self.count = 0.0, 0
 
     def update(self, value: float, count: int = 1) -> None:

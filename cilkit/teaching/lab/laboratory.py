@@ -34,7 +34,6 @@ class Laboratory:
         return re.sub(r"@([A-Z]+)@", lambda place: parts[place[1]], part("lab.html"))
 
     def __repr__(self) -> str:
-        """Return a word for a terminal."""
         return "the laboratory: it is to be seen in a notebook or in the book"
 
 
