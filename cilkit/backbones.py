@@ -62,7 +62,6 @@ class ResNet(nn.Module):
         blocks = [Block(a, b, stride=b // a) for a, b in pairs]
         blocks[-1].last_relu = last_relu
         self.blocks = nn.Sequential(*blocks)
-        self.num_features = 64
         self.shows_maps = shows_maps
         self.maps: tuple[Tensor, ...] = ()
         for module in self.modules():
@@ -90,8 +89,7 @@ class MLP(nn.Module):
         """Build 64 pixels -> 128 -> 64 features, for images of `channels` colours."""
         super().__init__()
         self.hidden = nn.Linear(64 * channels, 128)
-        self.num_features = 64
-        self.last = nn.Linear(128, self.num_features)
+        self.last = nn.Linear(128, 64)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, channels, H, W) -> features (B, 64); images are made 8x8 by averaging."""

@@ -22,7 +22,6 @@ from cilkit.machine.seeds import seed_all
 from cilkit.methods.replay import Replay
 from cilkit.model import CilModel, Normalise, Seen
 from cilkit.plan import Plan
-from cilkit.runs.records import to_json
 from cilkit.state import restore, state_of
 
 
@@ -148,7 +147,7 @@ def methods() -> dict[str, Callable[[], Learner]]:
 
 def lines(records: Any) -> list[str]:
     """Return records as they are written: NaN is a word there, and equal to itself."""
-    return [to_json(record) for record in records]
+    return [record.line for record in records]
 
 
 def stops_that_differ(new: Callable[[], Learner], scenario: Scenario) -> list[int]:

@@ -17,7 +17,7 @@ from typing import Any
 from claims import SHOWN, code_of
 
 from cilkit.experiment import describe
-from cilkit.runs.records import Record, to_json
+from cilkit.runs.records import Record
 
 BOOK = Path(__file__).parents[1]
 CHAPTER = BOOK / "03_exemplars.ipynb"
@@ -65,7 +65,7 @@ def store(out: Path, seed: int) -> None:
     missing = {key: f for key, f in folders.items() if not (f / "records.jsonl").exists()}
     names = chapter(seed) if missing else {}
     for (budget, choice), folder in missing.items():
-        lines = [to_json(record) + "\n" for record in records_of(names, budget, choice)]
+        lines = [record.line + "\n" for record in records_of(names, budget, choice)]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "records.jsonl").write_text("".join(lines), encoding="utf-8")
         print(folder.name, flush=True)

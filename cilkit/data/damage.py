@@ -37,22 +37,21 @@ def check_torchvision() -> None:
         ) from error
 
 
-def without_damage(dataset: DataSet, config: Config, *, thorough: bool = False) -> DataSet:
+def without_damage(dataset: DataSet, config: Config) -> DataSet:
     """Refuse a data set with files that cannot be used, or leave them out if `config` says so.
 
-    Headers, sizes and ends are looked at; with `thorough`, or where damaged files are to be left
-    out, every image is decoded. Files that the system does not hand over are never left out, nor is
-    a class's last image.
+    Headers, sizes and ends are looked at; where damaged files are to be left out, every image is
+    decoded. Files that the system does not hand over are never left out, nor is a class's last
+    image.
     """
-    thorough = thorough or config.damaged == "skip"
     names = dataset.class_names
-    train, test = (usable(part, names, config, thorough) for part in (dataset.train, dataset.test))
+    train, test = (usable(part, names, config) for part in (dataset.train, dataset.test))
     return replace(dataset, train=train, test=test)
 
 
-def usable(samples: Samples, names: Sequence[str], config: Config, thorough: bool) -> Samples:
+def usable(samples: Samples, names: Sequence[str], config: Config) -> Samples:
     """Return the samples whose files are whole; the main process looks, for all processes."""
-    found = from_main(lambda: find_damage(samples, thorough))
+    found = from_main(lambda: find_damage(samples, config.damaged == "skip"))
     if not found:
         return samples
     for errors in ([e for e in found.values() if isinstance(e, Unreadable)], [*found.values()]):

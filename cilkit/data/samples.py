@@ -102,11 +102,6 @@ class DataSet:
             *statistics(train),
         )
 
-    @property
-    def channels(self) -> int:
-        """Return the number of colour channels."""
-        return len(self.mean)
-
 
 def gathered(parts: Sequence[Samples]) -> Samples:
     """Return all parts, one after the other, in a store that holds their images alone."""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cilkit.errors import InputError
 from cilkit.runs.fingerprint import fingerprint
-from cilkit.runs.records import Record, from_json, to_json
+from cilkit.runs.records import Record, from_json
 
 NEWEST, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 UNFINISHED = "checkpoint.unfinished"
@@ -36,7 +36,7 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint; whoever reads meanwhile or after a crash finds a whole one."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
-    lines = [to_json(record) for record in checkpoint.records]
+    lines = [record.line for record in checkpoint.records]
     text = json.dumps({"numbers": checkpoint.numbers, "records": lines})
     content = serialise(tensors, {"cilkit": text, "sha256": fingerprint(tensors, text)})
     unfinished = folder / UNFINISHED

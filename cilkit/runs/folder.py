@@ -26,7 +26,6 @@ from cilkit.runs.records import (
     from_json,
     read_records,
     stage_records,
-    to_json,
 )
 
 
@@ -34,14 +33,14 @@ def append(out: Path | None, record: Record) -> None:
     """Add a line to the file of records."""
     if out is not None and is_main():
         with (out / RECORDS).open("a", encoding="utf-8") as file:
-            file.write(to_json(record) + "\n")
+            file.write(record.line + "\n")
 
 
 def rewrite(out: Path | None, records: Iterable[Record]) -> None:
     """Put these records in place of what the file held; it is never seen half written."""
     if out is not None and is_main():
         unfinished = out / RECORDS_UNFINISHED
-        lines = "".join(to_json(record) + "\n" for record in records)
+        lines = "".join(record.line + "\n" for record in records)
         unfinished.write_text(lines, encoding="utf-8")
         unfinished.replace(out / RECORDS)
 

@@ -143,13 +143,8 @@ KINDS: dict[str, type[Record]] = {
 }
 
 
-def to_json(record: Record) -> str:
-    """Return one line of JSON, without the line's end."""
-    return record.line
-
-
 def from_json(line: str) -> Record:
-    """Return the record that `to_json` wrote."""
+    """Return the record whose line it is."""
     values = json.loads(line)
     kind = KINDS[values.pop("kind")]
     if kind is not RunRecord and "null" in line:

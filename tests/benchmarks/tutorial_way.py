@@ -88,7 +88,7 @@ def main() -> None:
     random.seed()  # the tutorial leaves Python's own generator unseeded
     dataset = build_dataset(Config(dataset=options.dataset, data_path=options.data_path))
     train, test = scenarios(dataset, options)
-    model = GrowingModel(build_backbone(options.backbone, dataset.channels))
+    model = GrowingModel(build_backbone(options.backbone, len(dataset.mean)))
     memory = RehearsalMemory(memory_size=options.budget, herding_method="barycenter")
     teacher, accuracies = None, []
     for number in range(len(train)):
