@@ -1,6 +1,7 @@
 """Figures show what the records say, whatever has happened so far."""
 
 import io
+import sys
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -195,10 +196,10 @@ class Screen:
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
-    """A notebook without IPython."""
+    """A notebook, whether IPython is installed or not."""
     screen = Screen()
     monkeypatch.setattr(live, "in_notebook", lambda: True)
-    monkeypatch.setattr(live, "import_module", lambda name: screen)
+    monkeypatch.setitem(sys.modules, "IPython.display", screen)
     return screen
 
 

@@ -43,8 +43,10 @@ def fail(error: Exception) -> Callable[..., NoReturn]:
 
 def misfit(patch: Patch) -> list[str]:
     patch.setattr(torch, "__version__", "2.13.0+cpu")
-    error = RuntimeError("operator torchvision::nms does not exist")
-    patch.setattr("cilkit.data.damage.import_module", fail(error))
+    reason = "operator torchvision::nms does not exist"
+    Path("torchvision.py").write_text(f"raise RuntimeError({reason!r})")
+    patch.delitem(sys.modules, "torchvision", raising=False)
+    patch.syspath_prepend(".")
     return RUN
 
 

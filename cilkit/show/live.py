@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from time import monotonic
 from typing import Any
 
@@ -47,7 +46,9 @@ class LivePlot:
         if self.handle is not None:
             self.handle.update(self.figure)
         elif in_notebook():
-            self.handle = import_module("IPython.display").display(self.figure, display_id=True)
+            from IPython.display import display  # notebooks have it, the package need not
+
+            self.handle = display(self.figure, display_id=True)
 
 
 def in_notebook() -> bool:

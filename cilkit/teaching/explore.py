@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from cilkit.show.live import in_notebook
@@ -35,4 +34,6 @@ def explore(draw: Callable[..., Any], **controls: Control) -> Any:
 
 def show(result: Any) -> None:
     """Display inside the widget's output."""
-    import_module("IPython.display").display(result)
+    from IPython.display import display
+
+    display(result)
