@@ -30,5 +30,5 @@ def shown(value: Any) -> str:
     """Return a value for a sentence: short, on one line, whatever it is."""
     try:
         return f"{' '.join(repr(value).split()):.60}"
-    except Exception:  # somebody's own object may have no words
+    except Exception:  # noqa: BLE001  # somebody's own object may have no words
         return f"<{type(value).__name__}>"

@@ -43,6 +43,7 @@ def by_size(tmp_path_factory: pytest.TempPathFactory) -> BySize:
 @pytest.mark.parametrize("size", SEVERAL)
 @pytest.mark.parametrize("what", ["weights", "exemplars", "records"])
 def test_all_processes_end_with_the_same(what: str, size: int, by_size: BySize) -> None:
+    """In the tutorial each had a budget, and statistics of batch norm, of its own."""
     assert len({str(found[what]) for found in by_size[size]}) == 1
 
 
@@ -51,11 +52,13 @@ def test_all_processes_end_with_the_same(what: str, size: int, by_size: BySize) 
 def test_the_same_weights_see_the_same_whatever_the_number_of_processes(
     what: str, size: int, by_size: BySize
 ) -> None:
+    """The tutorial counted some images twice."""
     assert {found[what] for found in by_size[size]} == {by_size[1][0][what]}
 
 
 @pytest.mark.parametrize("size", SEVERAL)
 def test_an_epoch_deals_every_sample_to_exactly_one_process(size: int, by_size: BySize) -> None:
+    """In the tutorial the batch grew with the number of processes."""
     dealt = sorted(label for found in by_size[size] for label in found["dealt"])
     assert dealt == by_size[1][0]["dealt"]
 
@@ -123,7 +126,7 @@ class FetchCounter(TorchDispatchMode):
 
 
 def test_the_gpu_is_that_of_the_rank_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The global rank is larger than the number of GPUs of any machine but the first."""
+    """The tutorial took the global rank: larger than the number of GPUs of any second machine."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setenv("RANK", "7")
     monkeypatch.setenv("LOCAL_RANK", "3")
@@ -156,6 +159,7 @@ def test_one_module_alone_knows_what_starts_and_joins_processes() -> None:
 
 
 def test_augmentation_differs_between_processes(by_size: BySize) -> None:
+    """In the tutorial all of them drew the same."""
     assert len({found["draw"] for found in by_size[5]}) == 5
 
 

@@ -103,6 +103,7 @@ def test_a_budget_per_class_is_each_classs_share(
 def test_no_exemplar_is_kept_twice_even_of_a_class_smaller_than_its_share(
     stages: list[Counts], budget: int, selection: Selection
 ) -> None:
+    """The tutorial kept duplicates of such a class, more of them in each stage."""
     memory = Memory(Config(budget=budget, selection=selection))
     fill(memory, stages)
     kept = numbers(memory.exemplars) if len(memory) else []

@@ -277,6 +277,7 @@ def means_of(counts: list[int], values: list[float]) -> float:
 
 
 def test_a_mean_weighs_each_batch_by_its_size() -> None:
+    """The tutorial's mean gave a small last batch the weight of a whole one."""
     assert means_of([128, 128, 8], [1.0, 1.0, 4.0]) == pytest.approx((256 + 32) / 264)
 
 

@@ -103,6 +103,7 @@ def test_a_logit_is_the_product_of_prototype_and_features() -> None:
 
 
 def test_heads_have_no_bias_unless_it_is_asked_for() -> None:
+    """The tutorial's heads had one, which alignment left as it was."""
     classifier = CilClassifier(FEATURES)
     classifier.grow_to(4)
     assert [head.bias for head in classifier.heads] == [None]
@@ -206,6 +207,7 @@ def test_scaling_changes_the_newest_bias_only_when_asked(asked: bool, factor: fl
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_gamma_that_would_ruin_the_prototypes_is_refused(gamma: float) -> None:
+    """In the tutorial nothing kept gamma from being 0, infinite or not a number."""
     classifier = classifier_of(4, 3)
     with pytest.raises(ArithmeticError, match="gamma is"):
         classifier.scale_newest(gamma)
@@ -419,6 +421,7 @@ def test_features_of_residual_networks_are_not_negative(training: bool) -> None:
 
 @pytest.mark.parametrize("size", [8, 28, 32, 64])
 def test_a_residual_network_makes_64_features_of_images_of_any_size(size: int) -> None:
+    """The tutorial's networks crashed on images larger than 32 pixels."""
     assert build_backbone("resnet8", 3)(some_images(2, size).float()).shape == (2, 64)
 
 
@@ -502,6 +505,7 @@ def test_a_model_is_built_around_a_network_of_timm(tiny_scenario: Scenario) -> N
 
 @pytest.mark.parametrize("name", ["resnet33", "no-such-network", "", "[", "hf_hub:a/b"])
 def test_an_unknown_backbone_is_refused_with_the_known_ones(name: str) -> None:
+    """The tutorial's message about it was itself an error."""
     with pytest.raises(InputError, match=r"unknown backbone .* known: resnet8, .* timm"):
         build_backbone(name, 3)
 
@@ -527,6 +531,7 @@ def test_features_of_samples_come_in_the_samples_order(make_model: MakeModel) ->
 
 
 def test_features_of_samples_ask_for_no_gradient(make_model: MakeModel) -> None:
+    """The tutorial's did."""
     assert not features_of(a_model(make_model), many_samples()).requires_grad
 
 

@@ -63,6 +63,7 @@ def test_a_run_yields_a_record_for_each_epoch_and_stage(
 def test_the_file_of_records_holds_what_was_yielded(
     uninterrupted: tuple[Path, list[Record]],
 ) -> None:
+    """The tutorial printed its results, and lost them."""
     assert read_records(uninterrupted[0]) == uninterrupted[1]
 
 

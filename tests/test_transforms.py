@@ -177,6 +177,7 @@ def once_normalised(image: Tensor, dataset: DataSet) -> NDArray[np.float64]:
 def test_timm_normalises_with_the_statistics_of_the_data_set_in_use(
     tiny_dataset: DataSet,
 ) -> None:
+    """The tutorial normalised CIFAR with the statistics of ImageNet."""
     dataset = replace(tiny_dataset, mean=(0.1, 0.5, 0.8), std=(0.2, 0.7, 1.9))
     image = mirror_symmetric(noise(1)[0])
     found = timm_transform(dataset, PLAIN)(to_pil_image(image))
@@ -199,6 +200,7 @@ def test_random_erasing_is_kept(tiny_dataset: DataSet) -> None:
 
 
 def test_what_random_erasing_leaves_is_normalised_once(tiny_dataset: DataSet) -> None:
+    """In the tutorial a second normalisation took the place of random erasing."""
     found, expected = erased(tiny_dataset)
     kept = (found != 0).any(0).numpy()
     np.testing.assert_allclose(found.numpy()[:, kept], expected[:, kept], atol=1e-5)
@@ -207,6 +209,7 @@ def test_what_random_erasing_leaves_is_normalised_once(tiny_dataset: DataSet) ->
 def test_color_jitter_changes_colours_where_no_policy_takes_its_place(
     tiny_dataset: DataSet,
 ) -> None:
+    """In the tutorial it had no effect."""
     seed_all(0)
     image = mirror_symmetric(noise(1)[0])
     jittered = timm_transform(tiny_dataset, replace(PLAIN, color_jitter=0.4))(to_pil_image(image))
@@ -449,5 +452,6 @@ def test_workers_do_not_change_what_a_training_step_draws(
 
 @few_cpus
 def test_workers_live_from_one_epoch_to_the_next(with_workers: Epochs) -> None:
+    """The tutorial started its workers anew in each epoch."""
     first, second = with_workers.workers
     assert len(first) == 2 and first == second
