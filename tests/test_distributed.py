@@ -11,11 +11,11 @@ import processes
 import pytest
 import torch
 from conftest import MakeLearner
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 from trouble import finish, start
 
 import cilkit
-from cilkit import Config, InputError, Learner, Scenario, build, learn
+from cilkit import METHODS, Config, InputError, Learner, Scenario, build, learn
 from cilkit.cli import main
 from cilkit.machine.devices import find_device
 from cilkit.machine.processes import check_gpus
@@ -100,28 +100,32 @@ def test_batch_norm_over_all_processes_is_refused_where_torch_has_none() -> None
         build(Config(sync_bn=True, device="cpu"))
 
 
-def test_no_step_waits_for_the_device(make_learner: MakeLearner, tiny_scenario: Scenario) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_no_step_waits_for_the_device(
+    method: str, make_learner: MakeLearner, tiny_scenario: Scenario
+) -> None:
     """Four times the steps fetch no more numbers; on a GPU each one would cost a wait."""
-    few, many = (make_learner("wa", batch_size=size) for size in (20, 5))
+    few, many = (make_learner(method, batch_size=size) for size in (20, 5))
     assert how_often_fetched(few, tiny_scenario) == how_often_fetched(many, tiny_scenario)
 
 
 def how_often_fetched(learner: Learner, scenario: Scenario) -> int:
-    """Count how often learning makes a Python number of a tensor."""
+    """Count how often learning makes Python's numbers of a tensor."""
     with FetchCounter() as counter:
         list(learn(learner, scenario))
     return counter.count
 
 
-class FetchCounter(TorchDispatchMode):
-    """Counts what `.item()`, `int`, `float` and `bool` come to in torch."""
+class FetchCounter(TorchFunctionMode):
+    """Counts the calls that wait for what a GPU has not computed yet."""
 
     count = 0
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        self.count += function is torch.ops.aten._local_scalar_dense.default
+        waiting = ("item", "tolist", "cpu", "numpy", "__float__", "__int__", "__bool__")
+        self.count += function.__name__ in waiting
         return function(*args, **(kwargs or {}))
 
 
