@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import cilkit
-from cilkit import InputError, herd
+from cilkit import herd
 from cilkit.metrics import stage_accuracy
 from cilkit.runs.records import stage_records
 from cilkit.teaching import (
@@ -173,8 +173,3 @@ def test_without_a_kernel_a_slider_is_drawn_at_its_first_value() -> None:
         3,
         0.5,
     )
-
-
-def test_an_unknown_stored_result_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="digits"):
-        stored("nothing")
