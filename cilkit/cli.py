@@ -1,4 +1,4 @@
-"""The command line: `cilkit run`, `cilkit compare`, `cilkit plot`, `cilkit data`.
+"""The command line: `cilkit run`, `cilkit compare`, `cilkit plot`, `cilkit data`, `cilkit show`.
 
 `python -m cilkit` is the same, and so is `torchrun ... -m cilkit`. Settings are `Config`'s fields;
 a preset gives them values, options change them.
@@ -33,6 +33,7 @@ from cilkit.machine.stopping import Stopped, stoppable
 from cilkit.methods import METHODS
 from cilkit.presets import PRESETS
 from cilkit.runs.outputs import EVENTS, TABLES
+from cilkit.show.flat import flat
 from cilkit.show.observers import Console, Csv, TensorBoard
 
 Preset = Annotated[
@@ -151,6 +152,19 @@ class Data:
             print(table(survey(config, self.out or Path("runs") / f"data-{self.name}")))
 
 
+@dataclass
+class Show:
+    """Print a method as one class in one file, with all that it inherits written out."""
+
+    method: Positional[str]  # finetune, lwf, replay, replay-kd, wa or joint
+
+    def __call__(self) -> None:
+        """Print."""
+        text = flat(lookup("method", self.method, METHODS))
+        if is_main():
+            print(text, end="")
+
+
 def draw(folders: Sequence[Path], out: Path | None) -> None:
     """Draw all figures in the main process, and say where they are."""
     if is_main():
@@ -160,7 +174,7 @@ def draw(folders: Sequence[Path], out: Path | None) -> None:
             print(f"drew {path}")
 
 
-Command = Run | Compare | Plot | Data
+Command = Run | Compare | Plot | Data | Show
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -235,6 +249,7 @@ def parse(words: list[str]) -> Command:
         | Annotated[Compare, subcommand("compare", default=compare)]
         | Annotated[Plot, subcommand("plot")]
         | Annotated[Data, subcommand("data")]
+        | Annotated[Show, subcommand("show")]
     )
     command: Command = tyro.cli(
         commands,
