@@ -156,7 +156,7 @@ class Data:
 class Show:
     """Print a method as one class in one file, with all that it inherits written out."""
 
-    method: Positional[str]  # finetune, lwf, replay, replay-kd, wa or joint
+    method: Positional[Annotated[str, arg(help=", ".join(METHODS), metavar="METHOD")]]
 
     def __call__(self) -> None:
         """Print."""

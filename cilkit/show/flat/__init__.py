@@ -1,4 +1,8 @@
-"""A method flat: one class in one file, as one would write it by hand. `cilkit show`."""
+"""A method flat: one class in one file, as one would write it by hand. `cilkit show`.
+
+`chain` joins classes, `moving` puts code in the place of a call, `tidying` and `folding` make it
+read well, `origins` finds the imports, and `syntax` is what all of them know of Python's source.
+"""
 
 import ast
 import sys

@@ -126,7 +126,7 @@ class Chain:
         """Return `remade` with the names of all classes: those are added to each other."""
         found = [one for cls in self.classes for one in vars(cls).get("remade", ())]
         said = ", ".join(f'"{one}"' for one in dict.fromkeys(found))
-        return f"remade: ClassVar[tuple[str, ...]] = ({said})" if len({*found}) > 1 else text
+        return f"{text.split('=')[0]}= ({said})" if len({*found}) > 1 else text
 
     def functions(self) -> Iterator[str]:
         """Yield all functions, the base's first, each before those that it calls for `super()`."""

@@ -17,7 +17,10 @@ def fitted(text: str) -> str:
     for node in sorted(nodes, key=begins, reverse=True):
         lines = text.split("\n")
         first, last, indent = node.lineno - 1, node.end_lineno or 0, " " * node.col_offset
-        if not hasattr(node, "body") and any(len(line) > WIDTH for line in lines[first:last]):
+        text_only = isinstance(getattr(node, "value", None), ast.Constant)  # a docstring, say
+        if hasattr(node, "body") or text_only:
+            continue
+        if any(len(line) > WIDTH for line in lines[first:last]):
             comment = text[extent(text, node).stop :].split("\n")[0].strip()
             folded = [indent + comment] * bool(comment) + fold(words(text, node), node.col_offset)
             changed = "\n".join([*lines[:first], *folded, *lines[last:]])
@@ -42,9 +45,11 @@ def fold(line: str, indent: int) -> list[str]:
 
 def marks(line: str) -> Iterator[tuple[int, int, str]]:
     """Yield brackets and commas: how deep each is, where, and what."""
-    depth = 0
+    depth = quoted = 0
     for token in tokenize.generate_tokens(StringIO(line).readline):
-        if token.type == tokenize.OP and token.string in "([{,}])":
+        kind = tokenize.tok_name[token.type]  # from Python 3.12 on, f-strings are read into, too
+        quoted += kind.endswith("STRING_START") - kind.endswith("STRING_END")
+        if token.type == tokenize.OP and token.string in "([{,}])" and not quoted:
             depth -= token.string in ")]}"
             yield depth, token.start[1], token.string
             depth += token.string in "([{"

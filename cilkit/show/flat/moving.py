@@ -159,7 +159,7 @@ class Move:
                 new[name] = f"{name}_of_{owner}"
         return new
 
-    def halves(self, owner: str) -> tuple[list[str], str]:
+    def halves(self, owner: str, comment: list[str]) -> tuple[list[str], str]:
         """Return the code in the place's words, and the value it ends with; "" if that is in it."""
         apart = self.clashes(owner)
         new = self.values | {name: name for name in self.kept} | apart
@@ -178,7 +178,7 @@ class Move:
         if isinstance(last, ast.Return) and not self.whole:
             value, stop = words(text, last.value) if last.value else "None", last.lineno - 1
         block = textwrap.dedent("\n".join(lines[first:stop])).rstrip()
-        return [*kept, *block.split("\n")] if block else kept, value
+        return [*kept, *comment, *block.split("\n")] if block else kept, value
 
 
 def moved(site: Site, below: str, owner: str, says: str = "") -> str | None:
@@ -189,10 +189,9 @@ def moved(site: Site, below: str, owner: str, says: str = "") -> str | None:
     move = Move(site, below)
     if not move.fits():
         return None
+    width = WIDTH - 8 - site.statement.col_offset
+    comment = textwrap.wrap(says, width, initial_indent="# ", subsequent_indent="# ")
     try:
-        code, value = move.halves(owner)
-        width = WIDTH - 8 - site.statement.col_offset
-        comment = textwrap.wrap(says, width, initial_indent="# ", subsequent_indent="# ")
-        return tidied(site.replaced(comment * bool(code) + code, value))
+        return tidied(site.replaced(*move.halves(owner, comment)))
     except SyntaxError:  # such as quotes within the quotes of an f-string
         return None

@@ -35,11 +35,10 @@ class Origins:
             if hasattr(builtins, name):
                 return None
             raise InputError(f"{name!r} is known only inside of a function of {module}")
-        value = known.get(name, name)
-        first, _ = self.found.setdefault(
-            name, (value, imported.get(name, Origin(module, name, "")))
-        )
-        if first is not value and first != value:
+        value = known.get(name)  # None if only type checkers import it
+        origin = imported.get(name, Origin(module, name, ""))
+        first, _ = self.found.setdefault(name, (value, origin))
+        if first is not None and value is not None and first is not value:
             raise InputError(f"{name!r} means one thing in {module}, and another where it inherits")
         return value
 
