@@ -13,7 +13,7 @@ PAGE = _build/html/index.html
 TOO_OLD = 'cilkit needs Python 3.11 or newer, this is %d.%d; try: make PYTHON=python3.12' \
 	% sys.version_info[:2]
 
-.PHONY: book pdf serve notebooks claims experiment bench test lint links dist clean
+.PHONY: book pdf serve notebooks claims experiment bench check test lint links dist clean
 
 book: $(VENV)/ready
 	rm -rf _build
@@ -47,6 +47,10 @@ experiment: $(VENV)/ready
 # How fast it is: a table of ratios, of NAMES or of all; tests/benchmarks/README.md explains it.
 bench: $(VENV)/ready
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --out runs/benchmarks $(NAMES)
+
+# Style, types and the tests that need no processes, no browser and no built book: a few minutes.
+check: lint
+	$(BIN)/pytest -n 2 -m "not slow"
 
 test: lint book
 	$(BIN)/pytest

@@ -12,6 +12,8 @@ import pytest
 from cilkit import PRESETS
 from cilkit.cli import main
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["--epochs", "1", "--base", "5", "--increment", "5", "--backbone", "resnet8"]
 
 

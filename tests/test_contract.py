@@ -74,6 +74,7 @@ def in_processes(
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(request.param)]
 
 
+@pytest.mark.slow
 @every_method
 def test_any_record_can_be_gone_on_from_by_several_processes(
     method: str, in_processes: list[dict[str, list[int]]]
@@ -81,6 +82,7 @@ def test_any_record_can_be_gone_on_from_by_several_processes(
     assert [found[method] for found in in_processes] == [[]] * len(in_processes)
 
 
+@pytest.mark.slow
 def test_processes_that_remember_different_things_are_stopped(
     in_processes: list[dict[str, list[int]]],
 ) -> None:

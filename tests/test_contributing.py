@@ -26,6 +26,8 @@ from cilkit.methods import METHODS
 from cilkit.model import Seen
 from cilkit.runs.records import Record, run_record, stage_records
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -21,6 +21,8 @@ from cilkit.machine.devices import find_device
 from cilkit.machine.processes import check_gpus
 from cilkit.machine.seeds import seed_all, seed_for, seeds_for
 
+pytestmark = pytest.mark.slow
+
 # What each process found, by the number of processes.
 BySize = dict[int, list[dict[str, Any]]]
 SEVERAL = [2, 3, 4, 5]

@@ -52,6 +52,8 @@ from cilkit.runs.checkpoint import NEWEST, PREVIOUS, find, load
 from cilkit.runs.records import ResumeRecord, RunRecord, StageRecord, stage_records
 from cilkit.state import restore, state_of
 
+pytestmark = pytest.mark.slow
+
 # Three stages of digits, two epochs each, 10 + 10 + 7 + 7 + 7 + 7 steps or so: a second or two.
 QUICK = ["run", "--base", "4", "--increment", "3", "--epochs", "2", "--batch-size", "64"]
 QUICK += ["--backbone", "resnet8"]  # whose batch norm has statistics to remember

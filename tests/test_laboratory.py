@@ -31,9 +31,10 @@ from cilkit.teaching import laboratory
 from cilkit.teaching.lab import packed_digits
 from cilkit.teaching.lab.laboratory import part
 
-pytestmark = pytest.mark.skipif(
-    not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"),
+]
 
 # A learning in JavaScript, step by step, with what the package was given; floats are of 64 bits
 # where `exact`.

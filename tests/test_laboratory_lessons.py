@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from cilkit.teaching import laboratory
 from cilkit.teaching.lab.laboratory import ladder
 
-pytestmark = pytest.mark.skipif(
-    not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"),
+]
 SEEDS = range(10)
 Runs = dict[str, NDArray[np.float64]]
 ASKED: dict[str, dict[str, Any]] = {

@@ -25,9 +25,10 @@ from cilkit.metrics import spread
 from cilkit.teaching import laboratory
 from cilkit.teaching.lab.laboratory import ladder
 
-pytestmark = pytest.mark.skipif(
-    not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"),
+]
 SHORT = "epochs=2"  # a run to look at, not to learn from
 Visit = Callable[..., Any]
 PHASE = "(wanted) => document.querySelector('.cil-lab').dataset.phase === wanted"

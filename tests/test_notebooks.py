@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 
 from cilkit import PRESETS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("0*.ipynb"))
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))

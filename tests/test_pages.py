@@ -19,9 +19,10 @@ WHY_NOT = "no built book: run `make book`" if not PAGES else "no Chromium to loo
 THEMES_OWN = {"label-content-name-mismatch", "region"}
 HEAVIEST = 1_500_000  # bytes of a page, beside what all pages share
 
-pytestmark = pytest.mark.skipif(
-    not (PAGES and BROWSER) and not os.environ.get("CI"), reason=WHY_NOT
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (PAGES and BROWSER) and not os.environ.get("CI"), reason=WHY_NOT),
+]
 
 
 def test_there_are_pages_and_a_browser_to_look_at_them() -> None:

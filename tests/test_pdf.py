@@ -27,10 +27,13 @@ STICKING_OUT = """width => [...document.querySelectorAll("body *")].filter((elem
     !element.closest("svg, mjx-assistive-mml") && element.getBoundingClientRect().right > width + 1
 ).map((element) => element.textContent)"""
 
-pytestmark = pytest.mark.skipif(
-    not (PRINTED.exists() and BROWSER) and not os.environ.get("CI"),
-    reason="no printed book: run `make book`, with Chromium",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (PRINTED.exists() and BROWSER) and not os.environ.get("CI"),
+        reason="no printed book: run `make book`, with Chromium",
+    ),
+]
 
 
 @cache

@@ -32,10 +32,13 @@ CHAPTERS = [page for page in NOTEBOOKS if re.search(r"/\d\d_", page)]
 # The theme's own, on every page of every book that uses it.
 THEMES_OWN = {"label-content-name-mismatch", "region"}
 
-pytestmark = pytest.mark.skipif(
-    not importlib.util.find_spec("jupyter_book") and not os.environ.get("CI"),
-    reason="no Jupyter Book: pip install -r requirements.txt",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not importlib.util.find_spec("jupyter_book") and not os.environ.get("CI"),
+        reason="no Jupyter Book: pip install -r requirements.txt",
+    ),
+]
 with_browser = pytest.mark.skipif(
     not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"
 )

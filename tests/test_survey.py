@@ -13,6 +13,9 @@ from cilkit.cli import main
 from cilkit.data.datasets import build_dataset
 from cilkit.show.survey import checksum, contact_sheet, counted, facts
 
+# On some machines; it is said once, by whichever test comes first.
+pytestmark = pytest.mark.filterwarnings("ignore:no installed font has 猫")
+
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
@@ -25,7 +28,6 @@ def table_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, 
     return {name: value for name, _, value in (line.partition("  ") for line in lines)}
 
 
-@pytest.mark.filterwarnings("ignore:no installed font has 猫")  # on some machines
 def test_the_table_says_what_a_folder_holds(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,8 @@ from cilkit.machine.lock import LOCK
 from cilkit.runs.checkpoint import NEWEST, PREVIOUS
 from cilkit.runs.provenance import traits
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "book" / "troubleshooting.md").read_text(encoding="utf-8")
 QUOTED = re.findall(r"^cilkit: .*$", PAGE, re.MULTILINE)

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import sleep
 
 import kill
+import pytest
 from test_interruptions import QUICK, Capture, Patch
 from trouble import PATIENCE, cilkit, finish, start
 
@@ -21,6 +22,8 @@ from cilkit.data.datasets import DATASETS
 from cilkit.data.samples import DataSet
 from cilkit.machine import stopping
 from cilkit.runs.checkpoint import NEWEST, load
+
+pytestmark = pytest.mark.slow
 
 
 def impatient(words: list[str], trouble: str, patience: float) -> None:
