@@ -25,7 +25,8 @@ def refresh(path: Path) -> None:
             and "nbval-check-output" not in cell.metadata.tags
         ):
             cell.metadata.tags.append("nbval-check-output")
-    NotebookClient(notebook, timeout=300, record_timing=False).execute(cwd=str(BOOK))
+    client = NotebookClient(notebook, timeout=300, record_timing=False, coalesce_streams=True)
+    client.execute(cwd=str(BOOK))
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 
 
