@@ -1,4 +1,5 @@
-# The front door: `make book` builds the book, its experiments executed; `make test` runs every check.
+# The front door: `make book` builds the book, its experiments executed; `make check` is quick, after
+# each change; `make test` is every check that CI runs.
 # Each target makes the virtual environment when it is missing.
 
 PYTHON ?= python3
@@ -7,13 +8,14 @@ REQUIREMENTS ?= requirements.txt
 OUT ?= runs/digits
 PROCESSES ?= 2
 SEEDS ?= 30 31 32
+WORKERS ?= 2
 BIN = $(VENV)/bin
 PAGE = _build/html/index.html
 # What pip says of an old Python is about other packages.
 TOO_OLD = 'cilkit needs Python 3.11 or newer, this is %d.%d; try: make PYTHON=python3.12' \
 	% sys.version_info[:2]
 
-.PHONY: book pdf serve notebooks claims experiment bench check test lint links dist clean
+.PHONY: book pdf serve notebooks claims experiment bench check test weekly hosts lint links dist clean
 
 book: $(VENV)/ready
 	rm -rf _build
@@ -48,12 +50,22 @@ experiment: $(VENV)/ready
 bench: $(VENV)/ready
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --out runs/benchmarks $(NAMES)
 
-# Style, types and the tests that need no processes, no browser and no built book: a few minutes.
+# Style, types, and the tests that are not marked as slow: two minutes.
 check: lint
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope -m "not slow"
 
 test: lint book
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope
+
+# What takes long and breaks seldom: all notebooks where nothing of ours is, runs killed and damaged.
+weekly: $(VENV)/ready
+	$(BIN)/pytest -m weekly
+	$(BIN)/python tests/kill.py --times 50
+	$(BIN)/python tests/damage.py --times 1000
+
+# Two machines, played by two network namespaces, and a cut of the line between them. As root.
+hosts: $(VENV)/ready
+	BIN=$(abspath $(BIN)) tests/two_hosts.sh
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

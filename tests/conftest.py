@@ -1,24 +1,29 @@
 """What the tests share: a tiny data set, a backbone of one layer, one thread."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from quick import QUICK
 from torch import Tensor, nn
 
 from cilkit.config import Config
 from cilkit.data.samples import DataSet, Samples, image_set
 from cilkit.data.scenario import Scenario, build_scenario
+from cilkit.experiment import run
 from cilkit.heads import CilClassifier
 from cilkit.learner import Learner
 from cilkit.machine.seeds import seed_all
 from cilkit.methods import METHODS
 from cilkit.model import CilModel, Normalise
+from cilkit.runs.records import Record
 
 settings.register_profile("cilkit", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("cilkit")
@@ -26,8 +31,12 @@ settings.load_profile("cilkit")
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
 )
+needs_browser = pytest.mark.skipif(
+    not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"
+)
 MakeModel = Callable[..., CilModel]
 MakeLearner = Callable[..., Learner]
+Finished = tuple[Path, list[Record]]
 Herding = Callable[[Tensor, int], list[int]]
 
 
@@ -48,8 +57,7 @@ class TinyBackbone(nn.Module):
         self.linear = nn.Linear(3 * 8 * 8, self.num_features)
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.linear(images.flatten(1)).relu()
-        return features
+        return self.linear(images.flatten(1)).relu()
 
 
 def tiny() -> DataSet:
@@ -104,6 +112,13 @@ def make_learner(tiny_config: Config, make_model: MakeModel) -> MakeLearner:
         return METHODS[method](make_model(bias=config.head_bias), config)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The quick run that nobody interrupted: its folder, to be read only, and its records."""
+    out = tmp_path_factory.mktemp("finished")
+    return out, run(QUICK, out)
 
 
 @pytest.fixture(scope="session")

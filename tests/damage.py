@@ -24,18 +24,15 @@ from traceback import extract_tb
 from typing import Any
 
 import torch
+from quick import QUICK
 from safetensors.torch import save_file
 
-from cilkit import Config, InputError, Learner, Record, Scenario, build, run
+from cilkit import InputError, Learner, Record, Scenario, build, run
 from cilkit.experiment import first_records, take_up
 from cilkit.machine.stopping import Stopped, stoppable
 from cilkit.runs.checkpoint import NEWEST, PREVIOUS, Checkpoint, load
 from cilkit.runs.folder import find_run
 
-# Three stages of digits, two epochs each: a second or two.
-QUICK = Config(
-    base=4, increment=3, backbone="resnet8", budget=40, epochs=2, batch_size=64, lr=0.05, threads=1
-)
 STOP_AFTER = 5  # records: in the second stage, so that there is a bit of everything
 EXPLODED = "exploded"
 Damage = Callable[[Path, Random], None]
@@ -182,8 +179,8 @@ class Victim:
         return found
 
 
-def prepare(folder: Path) -> Victim:
-    """Run once to the end, and once until somebody stops it."""
+def prepare(folder: Path, records: list[Record]) -> Victim:
+    """Run until somebody stops it; `records` are those of a run to the end."""
     seen: list[Record] = []
 
     def stop(record: Record) -> None:
@@ -195,7 +192,7 @@ def prepare(folder: Path) -> Victim:
         with stoppable():
             run(QUICK, folder, [stop])
     except Stopped:
-        return Victim(folder, *build(QUICK), run(QUICK))
+        return Victim(folder, *build(QUICK), records)
     raise AssertionError("the run took no notice of SIGTERM")
 
 
@@ -246,7 +243,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     words = parser.parse_args()
     with TemporaryDirectory() as folder:
-        victim = prepare(Path(folder) / "victim")
+        victim = prepare(Path(folder) / "victim", run(QUICK))
         problems = check(victim, words.times, words.runs, Path(folder), words.seed)
     for problem, count in problems.most_common():
         print(f"{count:5d} x {problem}")

@@ -20,8 +20,7 @@ class Exact(CilModel):
     """The model without its last rounding to float32."""
 
     def features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.backbone(self.normalise(images))
-        return features
+        return self.backbone(self.normalise(images))
 
 
 @contextmanager

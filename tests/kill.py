@@ -17,17 +17,14 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 
 import torch
+from quick import QUICK
 from trouble import Process, finish, start, warm_up
 
-from cilkit import Config, read_records, run
+from cilkit import read_records, run
 from cilkit.machine.processes import processes
 from cilkit.machine.stopping import stoppable
 from cilkit.runs.checkpoint import NEWEST, Checkpoint, load
 
-# Three stages of digits, two epochs each: a second or two.
-QUICK = Config(
-    base=4, increment=3, backbone="resnet8", budget=40, epochs=2, batch_size=64, lr=0.05, threads=1
-)
 PLACES = ("before the first checkpoint", "in an epoch", "while saving", "after the end")
 AGAIN = 0.4  # the chance that a run is killed once more before it may end
 

@@ -12,8 +12,6 @@ import pytest
 from cilkit import PRESETS
 from cilkit.cli import main
 
-pytestmark = pytest.mark.slow
-
 QUICK = ["--epochs", "1", "--base", "5", "--increment", "5", "--backbone", "resnet8"]
 
 
@@ -151,6 +149,7 @@ def test_print_stays_what_it_is(tmp_path: Path) -> None:
     assert builtins.print is before
 
 
+@pytest.mark.slow
 def test_two_processes_do_the_same_work_under_torchrun(tmp_path: Path) -> None:
     torchrun = [
         sys.executable,

@@ -8,18 +8,17 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
+from quick import QUICK
 
 from cilkit import InputError, read_records, run, summary
 from cilkit.cli import main
 from cilkit.compare import Runs, compare, write_summary
-from cilkit.config import Config
 from cilkit.data.loader import Batch, Loader
 from cilkit.metrics import spread, table
 from cilkit.runs.checkpoint import NEWEST
 from cilkit.runs.records import EpochRecord, Record
 from cilkit.show.save import find_runs, group
 
-QUICK = Config(base=4, increment=3, budget=40, epochs=2, batch_size=64, lr=0.05, threads=1)
 METHODS = ("finetune", "replay", "wa")
 
 
@@ -95,9 +94,7 @@ def strict_json(file: Path) -> dict[str, dict[str, list[float | None]]]:
     def refuse(word: str) -> None:
         raise ValueError(word)
 
-    found: dict[str, dict[str, list[float | None]]]
-    found = json.loads(file.read_text(), parse_constant=refuse)
-    return found
+    return json.loads(file.read_text(), parse_constant=refuse)
 
 
 def test_a_summary_is_json_for_others_too(tmp_path: Path) -> None:

@@ -53,8 +53,7 @@ def follow(section: str) -> dict[str, Any]:
 def new_method(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
     """The guide's method is registered; its records."""
     monkeypatch.setitem(METHODS, "balanced", METHODS["replay"])  # taken out again afterwards
-    records: list[Record] = follow("Add a method")["records"]
-    return records
+    return follow("Add a method")["records"]
 
 
 def test_the_example_of_a_method_learns_two_stages(new_method: list[Record]) -> None:

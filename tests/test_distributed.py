@@ -21,11 +21,10 @@ from cilkit.machine.devices import find_device
 from cilkit.machine.processes import check_gpus
 from cilkit.machine.seeds import seed_all, seed_for, seeds_for
 
-pytestmark = pytest.mark.slow
-
 # What each process found, by the number of processes.
 BySize = dict[int, list[dict[str, Any]]]
 SEVERAL = [2, 3, 4, 5]
+pytestmark = pytest.mark.slow
 SEEDS = [3964924996, 4285245948]  # torch's, of (0,) and of (3, 1, 4)
 
 

@@ -19,8 +19,7 @@ TEMPERATURES = (0.5, 1.0, 2.0, 5.0)
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     powers: NDArray[np.float64] = np.exp(logits)
-    result: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return result
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def two_logits(images: int = 5, classes: int = 7) -> tuple[Tensor, Tensor]:

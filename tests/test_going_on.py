@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import Any
 
-import kill
 import numpy as np
 import pytest
 import torch
+from quick import QUICK
 from torch import Tensor
 
 from cilkit import METHODS, Learner, Scenario, Stage, build, learn
 from cilkit.methods import WA
 from cilkit.runs.records import Record
 
+pytestmark = pytest.mark.slow
 KINDS = 3 * ["epoch", "epoch", "stage"]
 Patch = pytest.MonkeyPatch
 
@@ -43,7 +44,7 @@ def ended(learner: Learner, records: list[Any]) -> Ended:
 @pytest.fixture(scope="module")
 def whole() -> Ended:
     """A loop that nobody left; resnet8, whose batch norm and momentum remember."""
-    learner, scenario = build(kill.QUICK)
+    learner, scenario = build(QUICK)
     return ended(learner, list(learn(learner, scenario)))
 
 
@@ -64,7 +65,7 @@ def look_around(learner: Learner, scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("number", range(1, len(KINDS)))
 def test_a_loop_left_after_any_record_goes_on_to_the_same_end(number: int, whole: Ended) -> None:
-    learner, scenario = build(kill.QUICK)
+    learner, scenario = build(QUICK)
     records = list(islice(learn(learner, scenario), number))
     assert records[-1].kind == KINDS[number - 1]
     look_around(learner, scenario)
@@ -72,7 +73,7 @@ def test_a_loop_left_after_any_record_goes_on_to_the_same_end(number: int, whole
 
 
 def test_a_loop_left_after_every_record_goes_on_to_the_same_end(whole: Ended) -> None:
-    learner, scenario = build(kill.QUICK)
+    learner, scenario = build(QUICK)
     records = []
     while record := next(learn(learner, scenario), None):
         records.append(record)
@@ -117,7 +118,7 @@ def fail() -> None:
 @pytest.mark.parametrize("place", ["losses", "finish_step"])
 def test_ctrl_c_waits_for_the_end_of_a_step(step: int, place: str, whole: Ended) -> None:
     """Half a step could not be taken back: batch norm has seen its images."""
-    learner, scenario = build(kill.QUICK)
+    learner, scenario = build(QUICK)
     owner = learner.progress if place == "finish_step" else learner
     setattr(owner, place, at_call(step, getattr(owner, place), press_ctrl_c))
     records = interrupted(learner, scenario)
@@ -125,7 +126,7 @@ def test_ctrl_c_waits_for_the_end_of_a_step(step: int, place: str, whole: Ended)
 
 
 def test_ctrl_c_in_the_optimizers_step_waits_for_its_end(whole: Ended) -> None:
-    learner, scenario = build(kill.QUICK)
+    learner, scenario = build(QUICK)
     list(islice(learn(learner, scenario), 1))
     optimizer = learner.progress.optimizer
     assert optimizer is not None
@@ -136,14 +137,14 @@ def test_ctrl_c_in_the_optimizers_step_waits_for_its_end(whole: Ended) -> None:
 
 
 def test_a_second_ctrl_c_does_not_wait() -> None:
-    learner, scenario = build(kill.QUICK)
+    learner, scenario = build(QUICK)
     learner.losses = at_call(5, learner.losses, press_it_twice)  # type: ignore[method-assign]
     interrupted(learner, scenario)
     assert learner.progress.step == 4
 
 
 def test_ctrl_c_means_what_it_meant_as_soon_as_a_step_is_done() -> None:
-    learner, scenario = build(kill.QUICK)
+    learner, scenario = build(QUICK)
     next(learn(learner, scenario))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -162,7 +163,7 @@ def test_a_loop_broken_off_at_the_end_of_a_stage_ends_that_stage_anew(
     place: str, call: int, whole: Ended, monkeypatch: Patch
 ) -> None:
     module, name = place.rsplit(".", 1)
-    learner, scenario = build(kill.QUICK)
+    learner, scenario = build(QUICK)
     function = getattr(__import__(module, fromlist=[name]), name)
     monkeypatch.setattr(place, at_call(call, function, fail))
     records = interrupted(learner, scenario)
@@ -178,7 +179,7 @@ class Drawing(WA):
 
 def test_a_method_that_draws_in_its_end_goes_on_to_the_same(monkeypatch: Patch) -> None:
     monkeypatch.setitem(METHODS, "other", Drawing)
-    config = replace(kill.QUICK, method="other", base=5, increment=5)
+    config = replace(QUICK, method="other", base=5, increment=5)
     learner, scenario = build(config)
     expected = ended(learner, list(learn(learner, scenario)))
     learner, scenario = build(config)

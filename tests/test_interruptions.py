@@ -20,10 +20,11 @@ import damage
 import kill
 import pytest
 import torch
-from conftest import MakeLearner, MakeModel
+from conftest import Finished, MakeLearner, MakeModel
 from drawn import grow
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from quick import QUICK, WORDS
 from torch import Tensor
 from trouble import PATIENCE, cilkit, finish, start
 
@@ -49,14 +50,10 @@ from cilkit.metrics import stage_accuracy
 from cilkit.model import CilModel
 from cilkit.progress import Means
 from cilkit.runs.checkpoint import NEWEST, PREVIOUS, find, load
-from cilkit.runs.records import ResumeRecord, RunRecord, StageRecord, stage_records
+from cilkit.runs.records import Record, ResumeRecord, RunRecord, StageRecord, stage_records
 from cilkit.state import restore, state_of
 
 pytestmark = pytest.mark.slow
-
-# Three stages of digits, two epochs each, 10 + 10 + 7 + 7 + 7 + 7 steps or so: a second or two.
-QUICK = ["run", "--base", "4", "--increment", "3", "--epochs", "2", "--batch-size", "64"]
-QUICK += ["--backbone", "resnet8"]  # whose batch norm has statistics to remember
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 TROUBLE = str(Path(__file__).parent / "trouble.py")
 Patch = pytest.MonkeyPatch
@@ -74,15 +71,14 @@ class Ended:
     @property
     def step(self) -> int:
         """How many steps of the current epoch its checkpoint holds."""
-        step: int = load(self.out / NEWEST).numbers["step"]
-        return step
+        return load(self.out / NEWEST).numbers["step"]
 
 
 def go(out: Path, *more: str, size: int = 1, trouble: str = "") -> Ended:
     """Do the quick run in `out`, in so many processes."""
     log = out.with_suffix(".log")
     log.unlink(missing_ok=True)
-    words = [*QUICK, "--out", str(out), *more]
+    words = [*WORDS, "--out", str(out), *more]
     statuses = finish(start(cilkit, words, trouble, size=size, log=log))
     return Ended(out, statuses, log.read_text())
 
@@ -93,11 +89,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def alone(folder: Path) -> dict[int, Path]:
+def alone(finished: Finished, folder: Path) -> dict[int, Path]:
     """Runs that nobody interrupted, by the number of processes."""
-    runs = {size: go(folder / f"alone{size}", size=size) for size in (1, 2, 3)}
-    assert [run.statuses for run in runs.values()] == [[0], [0, 0], [0, 0, 0]]
-    return {size: run.out for size, run in runs.items()}
+    runs = {size: go(folder / f"alone{size}", size=size) for size in (2, 3)}
+    assert [run.statuses for run in runs.values()] == [[0, 0], [0, 0, 0]]
+    return {1: finished[0]} | {size: run.out for size, run in runs.items()}
 
 
 # Killed and damaged at random: `kill.py` and `damage.py` do the same, more often.
@@ -111,8 +107,8 @@ def test_a_run_that_is_killed_anywhere_ends_as_if_it_had_not_been(
 
 
 @pytest.fixture(scope="module")
-def victim(folder: Path) -> damage.Victim:
-    return damage.prepare(folder / "victim")
+def victim(finished: Finished, folder: Path) -> damage.Victim:
+    return damage.prepare(folder / "victim", finished[1])
 
 
 def test_a_damaged_checkpoint_is_refused_untouched_or_the_one_before_it_taken(
@@ -136,9 +132,9 @@ def test_a_crash_after_a_damaged_checkpoint_leaves_the_one_before_it_whole(
     victim.damaged(damage.cut_off, damage.Random(0), tmp_path)
     crash_at(monkeypatch, lambda old, new: old.name == "checkpoint.unfinished")
     with pytest.raises(InterruptedError), pytest.warns(UserWarning, match="going on from"):
-        damage.run(damage.QUICK, tmp_path, resume=True)
+        run(QUICK, tmp_path, resume=True)
     monkeypatch.undo()
-    assert damage.run(damage.QUICK, tmp_path, resume=True) == victim.records
+    assert run(QUICK, tmp_path, resume=True) == victim.records
 
 
 def test_the_bomb_that_no_checkpoint_may_set_off_is_live(tmp_path: Path) -> None:
@@ -158,23 +154,36 @@ def crash_at(monkeypatch: Patch, moment: Callable[[Path, Path], bool]) -> None:
     monkeypatch.setattr(Path, "replace", crash)
 
 
+@pytest.fixture
+def small(tiny_config: Config, tiny_dataset: DataSet) -> Callable[..., list[Record]]:
+    """Return what runs in a fraction of a second: `run` on the tiny data set."""
+
+    def run_small(*words: Any, resume: bool = False, **changes: Any) -> list[Record]:
+        config = replace(tiny_config, **changes)
+        return run(config, *words, resume=resume, dataset=tiny_dataset)
+
+    return run_small
+
+
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_a_crash_between_two_steps_of_saving_changes_nothing(
-    number: int, victim: damage.Victim, tmp_path: Path, monkeypatch: Patch
+    number: int, small: Callable[..., list[Record]], tmp_path: Path, monkeypatch: Patch
 ) -> None:
     """A run renames its records, its first checkpoint, its first again, and its second."""
     renamed = count(1)
     crash_at(monkeypatch, lambda *_: next(renamed) == number)
     with pytest.raises(InterruptedError):
-        damage.run(damage.QUICK, tmp_path)
+        small(tmp_path)
     monkeypatch.undo()
-    assert damage.run(damage.QUICK, tmp_path, resume=True) == victim.records
+    assert small(tmp_path, resume=True) == small()
 
 
 @pytest.mark.parametrize(("records", "epoch"), [(1, None), (2, 2), (3, 2), (4, 4), (5, 5)])
-def test_fewer_checkpoints_are_enough(records: int, epoch: int | None, tmp_path: Path) -> None:
+def test_fewer_checkpoints_are_enough(
+    records: int, epoch: int | None, small: Callable[..., list[Record]], tmp_path: Path
+) -> None:
     """With one after every other epoch and after the last one, of five."""
-    config = replace(kill.QUICK, base=0, increment=5, epochs=5, save_every=2)
+    settings: dict[str, Any] = {"increment": 3, "epochs": 5, "save_every": 2}
     seen: list[object] = []
 
     def crash(record: object) -> None:
@@ -183,10 +192,10 @@ def test_fewer_checkpoints_are_enough(records: int, epoch: int | None, tmp_path:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        run(config, tmp_path, [crash])
+        small(tmp_path, [crash], **settings)
     found = find(tmp_path)
     assert (found and found.numbers["epoch"]) == epoch
-    assert run(config, tmp_path, resume=True) == run(config)
+    assert small(tmp_path, resume=True, **settings) == small(**settings)
 
 
 # Asked to stop.
@@ -194,8 +203,7 @@ def test_fewer_checkpoints_are_enough(records: int, epoch: int | None, tmp_path:
 
 @pytest.fixture(scope="module", params=[signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
 def asked(request: pytest.FixtureRequest) -> signal.Signals:
-    chosen: signal.Signals = request.param
-    return chosen
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +242,7 @@ def wait_for_records(program: "subprocess.Popen[str]", out: Path, number: int) -
 
 
 def test_a_program_stops_when_somebody_else_asks_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cilkit", *QUICK, "--epochs", "200", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "cilkit", *WORDS, "--epochs", "200", "--out", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
         wait_for_records(program, tmp_path, 2)
         program.terminate()
@@ -258,7 +266,7 @@ def test_asking_twice_by_hand_stops_at_once_with_a_sentence(
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("cilkit.cli.Console", lambda: ask_twice)
-    assert main([*QUICK, "--out", str(tmp_path)]) == 130
+    assert main([*WORDS, "--out", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "cilkit: stopped at once; what was saved is whole\n"
 
 
@@ -347,7 +355,7 @@ def torchrun(out: Path, *words: str, trouble: str = "") -> "Iterator[subprocess.
         "TROUBLE": trouble,
         "TMPDIR": str(out.parent),
     }
-    command = [*TORCHRUN, *words, *QUICK, "--out", str(out)]
+    command = [*TORCHRUN, *words, *WORDS, "--out", str(out)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as program:
         try:
             yield program
@@ -476,7 +484,7 @@ def test_memory_that_runs_out_in_a_test_is_no_matter_of_the_batch_size(
     monkeypatch.setattr(
         "cilkit.experiment.build_model", lambda *parts: starving(build_model(*parts), 0)
     )
-    assert main([*QUICK, "--out", str(tmp_path / "run")]) == 1
+    assert main([*WORDS, "--out", str(tmp_path / "run")]) == 1
     said = capsys.readouterr().err
     assert "cilkit: out of memory in a test, where the network looks at one image" in said
     assert "batch-size" not in said
@@ -513,11 +521,11 @@ def test_a_full_disk_gets_one_sentence_and_leaves_the_last_checkpoint_whole(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fill_the_disk)
-    assert main([*QUICK, "--out", str(tmp_path)]) == 1
+    assert main([*WORDS, "--out", str(tmp_path)]) == 1
     said, sentence = capsys.readouterr().err, f"No space left on device: '{tmp_path}/checkpoint."
     assert (said.count("\n"), sentence in said) == (1, True)
     monkeypatch.undo()
-    assert main([*QUICK, "--out", str(tmp_path), "--resume"]) == 0
+    assert main([*WORDS, "--out", str(tmp_path), "--resume"]) == 0
     assert kill.compare(tmp_path, alone[1]) == ""
 
 
@@ -526,7 +534,7 @@ def test_a_folder_that_vanishes_gets_one_sentence(
 ) -> None:
     out = tmp_path / "run"
     monkeypatch.setattr("cilkit.cli.Console", lambda: lambda record: shutil.rmtree(out))
-    assert main([*QUICK, "--out", str(out)]) == 1
+    assert main([*WORDS, "--out", str(out)]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -551,7 +559,7 @@ def test_a_file_of_data_that_is_lost_meanwhile_is_named_and_nothing_else_is_lost
 
 
 def test_a_process_that_hangs_is_given_up(tmp_path: Path) -> None:
-    words, log = [*QUICK, "--timeout", "5", "--out", str(tmp_path / "run")], tmp_path / "log"
+    words, log = [*WORDS, "--timeout", "5", "--out", str(tmp_path / "run")], tmp_path / "log"
     waits, hangs = start(cilkit, words, "sleep 1 13", size=2, log=log)
     wait([waits.sentinel], timeout=PATIENCE)
     hangs.kill()

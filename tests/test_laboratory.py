@@ -1,7 +1,6 @@
 """The laboratory's engine, in a browser, against the package and against paper and pencil."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.laboratory import LABORATORY
-from conftest import BROWSER, Herding
+from conftest import Herding, needs_browser
 from exact import exact_run
 from test_functional import (
     DEGENERATE,
@@ -31,10 +30,7 @@ from cilkit.teaching import laboratory
 from cilkit.teaching.lab import packed_digits
 from cilkit.teaching.lab.laboratory import part
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 
 # A learning in JavaScript, step by step, with what the package was given; floats are of 64 bits
 # where `exact`.
@@ -77,8 +73,7 @@ def engine(page: Any, call: str, *arguments: Any) -> Any:
 
 
 def rows(tensor: Any) -> list[float]:
-    values: list[float] = tensor.double().flatten().tolist()
-    return values
+    return tensor.double().flatten().tolist()
 
 
 # The data
@@ -290,8 +285,7 @@ def confusion(predicted: list[int], config: Config, stages: int = 2) -> list[lis
     labels = build(config)[1].stages[stages - 1].test.labels.tolist()
     counts = np.zeros((2 * config.increment, 2 * config.increment), dtype=int)
     np.add.at(counts, (labels, predicted), 1)
-    matrix: list[list[int]] = counts.tolist()
-    return matrix
+    return counts.tolist()
 
 
 MIXES = {

@@ -1,22 +1,18 @@
 """What chapters 2 to 5 teach holds where the reader trains: ten seeds in a browser."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BROWSER
+from conftest import needs_browser
 from numpy.typing import NDArray
 
 from cilkit.teaching import laboratory
 from cilkit.teaching.lab.laboratory import ladder
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 SEEDS = range(10)
 Runs = dict[str, NDArray[np.float64]]
 ASKED: dict[str, dict[str, Any]] = {

@@ -1,7 +1,6 @@
 """The laboratory as its readers use it, in a browser, from the disk, with no network."""
 
 import json
-import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks.laboratory import LABORATORY
-from conftest import BROWSER
+from conftest import needs_browser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,10 +24,7 @@ from cilkit.metrics import spread
 from cilkit.teaching import laboratory
 from cilkit.teaching.lab.laboratory import ladder
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 SHORT = "epochs=2"  # a run to look at, not to learn from
 Visit = Callable[..., Any]
 PHASE = "(wanted) => document.querySelector('.cil-lab').dataset.phase === wanted"
@@ -79,8 +75,7 @@ def train(page: Any, hold: bool = False) -> None:
 def says(page: Any, panel: str) -> str:
     """Return what stands below a picture."""
     page.evaluate("new Promise(requestAnimationFrame)")
-    words: str = page.locator(f'.lab-panel[data-panel="{panel}"] output').text_content()
-    return words
+    return page.locator(f'.lab-panel[data-panel="{panel}"] output').text_content()
 
 
 def slide(page: Any, key: str, place: int) -> None:

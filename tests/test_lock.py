@@ -19,6 +19,7 @@ from cilkit.compare import compare
 from cilkit.machine.lock import LOCK, alone_in
 from cilkit.runs.records import Record
 
+pytestmark = pytest.mark.slow
 QUICK = Config(base=5, increment=5, budget=40, epochs=1, batch_size=64, lr=0.05, threads=1)
 HERE = f"process {os.getpid()} on {gethostname()}"
 Patch = pytest.MonkeyPatch

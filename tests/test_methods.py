@@ -72,8 +72,7 @@ def losses_of(learner: Learner, stage: Stage) -> dict[str, Tensor]:
 
 def log_softmax(logits: Tensor) -> NDArray[np.float64]:
     values = logits.detach().double().numpy()
-    result: NDArray[np.float64] = values - np.log(np.exp(values).sum(axis=1, keepdims=True))
-    return result
+    return values - np.log(np.exp(values).sum(axis=1, keepdims=True))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> float:

@@ -18,8 +18,6 @@ from packaging.requirements import Requirement
 
 from cilkit import PRESETS
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("0*.ipynb"))
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
@@ -226,11 +224,18 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "bin" / "python"
 
 
-def test_the_notebooks_run_alone_in_an_environment_without_the_package(
-    stranger: Path, tmp_path: Path
+SOME = [path for path in NOTEBOOKS if path.stem in ("index", "05_alignment")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "notebooks", [SOME, pytest.param(NOTEBOOKS, marks=pytest.mark.weekly)], ids=["some", "all"]
+)
+def test_notebooks_run_alone_in_an_environment_without_the_package(
+    notebooks: list[Path], stranger: Path, tmp_path: Path
 ) -> None:
     """As in Colab: each in an empty folder, installed by its own setup cell from git; by nbval."""
-    for path in NOTEBOOKS:
+    for path in notebooks:
         (tmp_path / path.stem).mkdir()
         (tmp_path / path.stem / path.name).write_bytes(path.read_bytes())
     shallow = ["git", "rev-parse", "--is-shallow-repository"]

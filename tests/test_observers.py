@@ -9,8 +9,8 @@ from math import inf, isnan, nan
 from pathlib import Path
 
 import pytest
+from conftest import Finished
 
-from cilkit import Config, run
 from cilkit.metrics import old_and_new_accuracy, stage_accuracy
 from cilkit.runs.records import (
     EpochRecord,
@@ -22,12 +22,10 @@ from cilkit.runs.records import (
 )
 from cilkit.show.observers import Console, Csv, TensorBoard
 
-QUICK = Config(base=5, increment=5, budget=40, epochs=2, batch_size=64, lr=0.05, threads=1)
-
 
 @pytest.fixture(scope="module")
-def records() -> list[Record]:
-    return run(QUICK)
+def records(finished: Finished) -> list[Record]:
+    return finished[1]
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -130,5 +128,5 @@ def test_the_console_says_a_line_for_each_stage_and_shows_no_bar_where_nobody_si
     last = stage_records(records)[-1]
     old, new = old_and_new_accuracy(last)
     assert f"old {old:5.1f}  new {new:5.1f}" in out.getvalue().splitlines()[-1]
-    assert len(out.getvalue().splitlines()) == 1 + 2
+    assert len(out.getvalue().splitlines()) == 1 + 3
     assert err.getvalue() == ""

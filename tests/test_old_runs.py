@@ -33,8 +33,7 @@ class OneLayer(nn.Module):
         self.linear = nn.Linear(64 * channels, self.num_features)
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.linear(images.flatten(1)).relu()
-        return features
+        return self.linear(images.flatten(1)).relu()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from cilkit.cli import main
 from cilkit.runs.checkpoint import NEWEST, PREVIOUS
 from cilkit.show.observers import Csv, TensorBoard
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 QUICK = ["--base", "5", "--increment", "5", "--epochs", "1"]
 DIGITS = ROOT / "cilkit" / "results" / "digits"

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +15,7 @@ from conftest import BROWSER
 
 SITE = Path(__file__).parent.parent / "_build" / "html"
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("book/**/*.html"))
+LOOKS = [(name, scheme) for name in PAGES for scheme in ("light", "dark")]
 WHY_NOT = "no built book: run `make book`" if not PAGES else "no Chromium to look with"
 # The theme's own, on every page of every book that uses it.
 THEMES_OWN = {"label-content-name-mismatch", "region"}
@@ -30,66 +32,71 @@ def test_there_are_pages_and_a_browser_to_look_at_them() -> None:
     assert BROWSER, "install Chromium"
 
 
+def look(browser: Any, name: str, width: int = 1200, **options: Any) -> Any:
+    """Open a page with no network; whatever goes wrong on it is in `page.trouble`."""
+    size = {"width": width, "height": 900}
+    page = browser.new_context(viewport=size, offline=True, **options).new_page()
+    page.trouble = []
+    page.on("pageerror", lambda error: page.trouble.append(f"script: {error}"))
+    page.on("requestfailed", lambda failed: page.trouble.append(f"request: {failed.url}"))
+    page.on("console", lambda m: m.type == "error" and page.trouble.append(m.text))
+    path, _, query = name.partition("?")
+    page.goto((SITE / path).as_uri() + f"?{query}")
+    page.wait_for_function(
+        "!document.querySelector('.math') || document.querySelector('mjx-container')"
+    )
+    page.evaluate("window.MathJax?.startup?.promise.then(() => true)")
+    return page
+
+
 @pytest.fixture
 def visit(browser: Any, request: pytest.FixtureRequest) -> Any:
-    """Open a page with no network; whatever goes wrong on it is in `page.trouble`."""
+    """Open a page for one test alone."""
 
-    def open_page(name: str, width: int = 1200, **options: Any) -> Any:
-        size = {"width": width, "height": 900}
-        context = browser.new_context(viewport=size, offline=True, **options)
-        request.addfinalizer(context.close)
-        page = context.new_page()
-        page.trouble = []
-        page.on("pageerror", lambda error: page.trouble.append(f"script: {error}"))
-        page.on("requestfailed", lambda failed: page.trouble.append(f"request: {failed.url}"))
-        page.on("console", lambda m: m.type == "error" and page.trouble.append(m.text))
-        path, _, query = name.partition("?")
-        page.goto((SITE / path).as_uri() + f"?{query}")
-        page.wait_for_function(
-            "!document.querySelector('.math') || document.querySelector('mjx-container')"
-        )
-        page.evaluate("window.MathJax?.startup?.promise.then(() => true)")
+    def open_page(name: str, **options: Any) -> Any:
+        page = look(browser, name, **options)
+        request.addfinalizer(page.context.close)
         return page
 
     return open_page
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_loads_with_no_network_and_no_error(name: str, visit: Any) -> None:
-    assert visit(name).trouble == []
+@pytest.fixture(scope="module", params=LOOKS, ids=" ".join)
+def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Open a page in one colour scheme, once for all tests that ask for it."""
+    name, scheme = request.param
+    page = look(browser, name, color_scheme=scheme)
+    yield page
+    page.context.close()
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_every_formula_is_set(name: str, visit: Any) -> None:
-    page = visit(name)
+@pytest.fixture(scope="module", params=LOOKS, ids=" ".join)
+def page_on_a_phone(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    name, scheme = request.param
+    page = look(browser, name, width=360, color_scheme=scheme)
+    yield page
+    page.context.close()
+
+
+def test_a_page_loads_with_no_network_and_no_error(page: Any) -> None:
+    assert page.trouble == []
+
+
+def test_every_formula_is_set(page: Any) -> None:
     assert page.locator(".math").count() == page.locator(".math mjx-container").count()
     assert page.locator("mjx-merror").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", PAGES)
-def test_nothing_sticks_out_on_a_phone(name: str, scheme: str, visit: Any) -> None:
-    page = visit(name, width=360, color_scheme=scheme)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_open_to_everyone(name: str, scheme: str, visit: Any) -> None:
+def test_a_page_is_open_to_everyone(page: Any) -> None:
     import axe_playwright_python
 
-    page = visit(name, color_scheme=scheme)
     page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text())
     found = page.evaluate("axe.run()")["violations"]
     ours = {rule["id"]: [node["html"][:120] for node in rule["nodes"]][:3] for rule in found}
     assert {rule: nodes for rule, nodes in ours.items() if rule not in THEMES_OWN} == {}
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_moving_figures_answer_to_the_keyboard_with_what_the_data_say(
-    name: str, visit: Any
-) -> None:
-    page = visit(name)
+def test_moving_figures_answer_to_the_keyboard_with_what_the_data_say(page: Any) -> None:
     for figure in page.locator("figure.cil-moving").all():
         frames = json.loads(figure.locator('script[type="application/json"]').text_content())
         slider, says = figure.locator("input"), figure.locator("output")
@@ -102,14 +109,16 @@ def test_moving_figures_answer_to_the_keyboard_with_what_the_data_say(
         assert says.text_content() == "{}: {}".format(*frames[-1])
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_moving_figures_answer_to_the_mouse(name: str, visit: Any) -> None:
-    page = visit(name)
+def test_moving_figures_answer_to_the_mouse(page: Any) -> None:
     for figure in page.locator("figure.cil-moving").all():
         frames = json.loads(figure.locator('script[type="application/json"]').text_content())
         box = figure.locator("input").bounding_box()
         figure.locator("input").click(position={"x": 3, "y": box["height"] / 2})
         assert figure.locator("output").text_content() == "{}: {}".format(*frames[0])
+
+
+def test_nothing_sticks_out_on_a_phone(page_on_a_phone: Any) -> None:
+    assert page_on_a_phone.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def playground(page: Any) -> tuple[Any, list[list[float]]]:

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import Finished
 from drawn import grow
 from numpy.typing import NDArray
+from quick import QUICK
 
 from cilkit import METHODS, Config, InputError, build, learn, read_records, run
 from cilkit.data.datasets import build_dataset
@@ -37,17 +39,7 @@ from cilkit.runs.records import (
     stage_records,
 )
 
-# Three stages of digits, two epochs each: a second.
-QUICK = Config(
-    base=4, increment=3, backbone="resnet8", budget=40, epochs=2, batch_size=64, lr=0.05, threads=1
-)
 KINDS = [RunRecord] + 3 * [EpochRecord, EpochRecord, StageRecord]
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record]]:
-    out = tmp_path_factory.mktemp("uninterrupted")
-    return out, run(QUICK, out)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -55,30 +47,30 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_a_run_yields_a_record_for_each_epoch_and_stage(
-    uninterrupted: tuple[Path, list[Record]],
+    finished: Finished,
 ) -> None:
-    assert [type(record) for record in uninterrupted[1]] == KINDS
+    assert [type(record) for record in finished[1]] == KINDS
 
 
 def test_the_file_of_records_holds_what_was_yielded(
-    uninterrupted: tuple[Path, list[Record]],
+    finished: Finished,
 ) -> None:
     """The tutorial printed its results, and lost them."""
-    assert read_records(uninterrupted[0]) == uninterrupted[1]
+    assert read_records(finished[0]) == finished[1]
 
 
-def test_the_same_seed_gives_the_same_records(uninterrupted: tuple[Path, list[Record]]) -> None:
-    assert run(QUICK) == uninterrupted[1]
+def test_the_same_seed_gives_the_same_records(finished: Finished) -> None:
+    assert run(QUICK) == finished[1]
 
 
-def test_another_seed_gives_other_records(uninterrupted: tuple[Path, list[Record]]) -> None:
+def test_another_seed_gives_other_records(finished: Finished) -> None:
     learner, scenario = build(replace(QUICK, seed=1))
-    assert next(learn(learner, scenario)) != uninterrupted[1][1]
+    assert next(learn(learner, scenario)) != finished[1][1]
 
 
 @pytest.mark.parametrize("records", range(1, len(KINDS) + 1))
 def test_a_resumed_run_equals_the_uninterrupted_one(
-    records: int, uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+    records: int, finished: Finished, tmp_path: Path
 ) -> None:
     """Stop after the first epoch, between the last epoch and the alignment, after a stage, ..."""
     seen: list[Record] = []
@@ -91,25 +83,25 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
     with pytest.raises(InterruptedError):
         run(QUICK, tmp_path, [interrupt])
     shown: list[Record] = []
-    assert run(QUICK, tmp_path, [shown.append], resume=True) == uninterrupted[1]
-    assert shown == uninterrupted[1]
-    assert read_records(tmp_path) == uninterrupted[1]
-    expected = weights(uninterrupted[0])
+    assert run(QUICK, tmp_path, [shown.append], resume=True) == finished[1]
+    assert shown == finished[1]
+    assert read_records(tmp_path) == finished[1]
+    expected = weights(finished[0])
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(tmp_path).items())
 
 
 def test_a_run_without_resume_never_overwrites_another(
-    uninterrupted: tuple[Path, list[Record]],
+    finished: Finished,
 ) -> None:
-    before = (uninterrupted[0] / "records.jsonl").read_bytes()
+    before = (finished[0] / "records.jsonl").read_bytes()
     with pytest.raises(InputError, match="holds a run already"):
-        run(QUICK, uninterrupted[0])
-    assert (uninterrupted[0] / "records.jsonl").read_bytes() == before
+        run(QUICK, finished[0])
+    assert (finished[0] / "records.jsonl").read_bytes() == before
 
 
-def test_a_run_of_other_settings_is_not_resumed(uninterrupted: tuple[Path, list[Record]]) -> None:
+def test_a_run_of_other_settings_is_not_resumed(finished: Finished) -> None:
     with pytest.raises(InputError, match=r"lr is 0\.05 there, 0\.1 here"):
-        run(replace(QUICK, lr=0.1), uninterrupted[0], resume=True)
+        run(replace(QUICK, lr=0.1), finished[0], resume=True)
 
 
 def older(folder: Path, source: Path) -> None:
@@ -124,24 +116,24 @@ def older(folder: Path, source: Path) -> None:
 
 
 def test_a_run_that_is_older_than_a_setting_goes_on_with_its_default(
-    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+    finished: Finished, tmp_path: Path
 ) -> None:
-    older(tmp_path, uninterrupted[0])
-    assert run(QUICK, tmp_path, resume=True)[1:] == uninterrupted[1][1:]
+    older(tmp_path, finished[0])
+    assert run(QUICK, tmp_path, resume=True)[1:] == finished[1][1:]
 
 
 def test_a_run_that_is_older_than_a_setting_does_not_go_on_with_another_value(
-    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+    finished: Finished, tmp_path: Path
 ) -> None:
-    older(tmp_path, uninterrupted[0])
+    older(tmp_path, finished[0])
     with pytest.raises(InputError, match="head_init is 'torch' there, 'pycil' here"):
         run(replace(QUICK, head_init="pycil"), tmp_path, resume=True)
 
 
 def test_a_run_without_its_checkpoint_is_not_begun_again(
-    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+    finished: Finished, tmp_path: Path
 ) -> None:
-    records = (uninterrupted[0] / "records.jsonl").read_bytes()
+    records = (finished[0] / "records.jsonl").read_bytes()
     (tmp_path / "records.jsonl").write_bytes(records)
     with pytest.raises(InputError, match="holds finished stages, and no checkpoint"):
         run(replace(QUICK, seed=7), tmp_path, resume=True)
@@ -162,10 +154,10 @@ def renamed(dataset: DataSet) -> DataSet:
 def test_a_run_is_not_resumed_with_other_data(
     change: Callable[[DataSet], DataSet],
     what: str,
-    uninterrupted: tuple[Path, list[Record]],
+    finished: Finished,
     tmp_path: Path,
 ) -> None:
-    copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
+    copytree(finished[0], tmp_path, dirs_exist_ok=True)
     other = change(build_dataset(QUICK))
     with pytest.raises(InputError, match=f"started with other data: {what}"):
         run(QUICK, tmp_path, resume=True, dataset=other)
@@ -253,10 +245,11 @@ def test_a_checksum_is_that_of_the_bytes_on_any_machine(monkeypatch: pytest.Monk
 
 
 def test_settings_of_numpy_are_the_same_settings_on_resume(
-    uninterrupted: tuple[Path, list[Record]],
+    finished: Finished, tmp_path: Path
 ) -> None:
     numbers: dict[str, Any] = {"seed": np.int64(0), "epochs": np.float32(2), "lr": np.float32(0.05)}
-    assert run(replace(QUICK, **numbers), uninterrupted[0], resume=True) == uninterrupted[1]
+    out = copytree(finished[0], tmp_path / "run")
+    assert run(replace(QUICK, **numbers), out, resume=True) == finished[1]
 
 
 @pytest.mark.parametrize(
@@ -340,10 +333,10 @@ def later_beginning(lines: Lines) -> Lines:
 def test_records_that_two_processes_have_written_are_refused(
     disorder: Callable[[Lines], Lines],
     sentence: str,
-    uninterrupted: tuple[Path, list[Record]],
+    finished: Finished,
     tmp_path: Path,
 ) -> None:
-    lines = (uninterrupted[0] / "records.jsonl").read_text().splitlines()
+    lines = (finished[0] / "records.jsonl").read_text().splitlines()
     (tmp_path / "records.jsonl").write_text("\n".join(disorder(lines)) + "\n")
     with pytest.raises(InputError, match=sentence):
         read_records(tmp_path)
@@ -351,26 +344,26 @@ def test_records_that_two_processes_have_written_are_refused(
 
 @pytest.mark.parametrize("end", [b"", b'{"kind"', '{"kind": "é'.encode()[:-1], bytes(9)])
 def test_a_last_line_that_a_power_cut_has_cut_short_is_left_out_with_a_warning(
-    end: bytes, uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+    end: bytes, finished: Finished, tmp_path: Path
 ) -> None:
-    content = (uninterrupted[0] / "records.jsonl").read_bytes()
+    content = (finished[0] / "records.jsonl").read_bytes()
     (tmp_path / "records.jsonl").write_bytes(content + end)
     with pytest.warns(UserWarning, match="cut short") if end else nullcontext():
-        assert read_records(tmp_path) == uninterrupted[1]
+        assert read_records(tmp_path) == finished[1]
 
 
 def test_a_last_line_that_lacks_nothing_but_its_end_counts(
-    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+    finished: Finished, tmp_path: Path
 ) -> None:
-    content = (uninterrupted[0] / "records.jsonl").read_bytes()
+    content = (finished[0] / "records.jsonl").read_bytes()
     (tmp_path / "records.jsonl").write_bytes(content.removesuffix(b"\n"))
-    assert read_records(tmp_path) == uninterrupted[1]
+    assert read_records(tmp_path) == finished[1]
 
 
 def test_a_name_may_hold_what_some_take_for_the_end_of_a_line(
-    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+    finished: Finished, tmp_path: Path
 ) -> None:
-    first, *others = uninterrupted[1]
+    first, *others = finished[1]
     assert isinstance(first, RunRecord)
     odd = replace(first, class_names=["a\u2028b", "c\x85d\ne"])
     rewrite(tmp_path, [odd, *others])
@@ -378,10 +371,10 @@ def test_a_name_may_hold_what_some_take_for_the_end_of_a_line(
 
 
 def test_a_run_that_a_power_cut_has_left_nothing_of_begins_anew(
-    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
+    finished: Finished, tmp_path: Path
 ) -> None:
     (tmp_path / "records.jsonl").write_bytes(bytes(99))
-    assert run(QUICK, tmp_path, resume=True) == uninterrupted[1]
+    assert run(QUICK, tmp_path, resume=True) == finished[1]
 
 
 def test_records_of_other_settings_are_not_begun_anew(tmp_path: Path) -> None:
@@ -392,10 +385,10 @@ def test_records_of_other_settings_are_not_begun_anew(tmp_path: Path) -> None:
         run(QUICK, tmp_path, resume=True)
 
 
-def test_a_path_may_be_a_text(uninterrupted: tuple[Path, list[Record]], tmp_path: Path) -> None:
+def test_a_path_may_be_a_text(finished: Finished, tmp_path: Path) -> None:
     out: Any = str(tmp_path / "run")
-    assert run(QUICK, out) == uninterrupted[1]
-    assert read_records(out) == uninterrupted[1]
+    assert run(QUICK, out) == finished[1]
+    assert read_records(out) == finished[1]
 
 
 @pytest.mark.parametrize("method", ["finetune", "lwf", "joint"])
@@ -403,17 +396,14 @@ def test_a_method_without_exemplars_may_have_any_budget(method: str) -> None:
     build(replace(QUICK, method=method, budget=1))
 
 
-def test_a_run_may_be_resumed_on_another_machine(
-    uninterrupted: tuple[Path, list[Record]],
-) -> None:
+def test_a_run_may_be_resumed_on_another_machine(finished: Finished, tmp_path: Path) -> None:
     elsewhere = replace(QUICK, threads=2, data_path=Path("elsewhere"))
-    assert run(elsewhere, uninterrupted[0], resume=True) == uninterrupted[1]
+    out = copytree(finished[0], tmp_path / "run")
+    assert run(elsewhere, out, resume=True) == finished[1]
 
 
-def test_a_damaged_checkpoint_is_refused(
-    uninterrupted: tuple[Path, list[Record]], tmp_path: Path
-) -> None:
-    content = bytearray((uninterrupted[0] / "checkpoint.safetensors").read_bytes())
+def test_a_damaged_checkpoint_is_refused(finished: Finished, tmp_path: Path) -> None:
+    content = bytearray((finished[0] / "checkpoint.safetensors").read_bytes())
     content[-100] ^= 1
     (tmp_path / "checkpoint.safetensors").write_bytes(content)
     with pytest.raises(InputError, match="damaged"):
@@ -421,9 +411,9 @@ def test_a_damaged_checkpoint_is_refused(
 
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(
-    uninterrupted: tuple[Path, list[Record]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = load(uninterrupted[0] / NEWEST)
+    whole = load(finished[0] / NEWEST)
     save(tmp_path, whole)
 
     def torn(descriptor: int) -> None:
@@ -450,16 +440,16 @@ def test_gradients_are_enabled_whenever_the_caller_has_control() -> None:
 
 
 def test_the_class_order_and_its_names_are_stored(
-    uninterrupted: tuple[Path, list[Record]],
+    finished: Finished,
 ) -> None:
-    record = json.loads((uninterrupted[0] / "records.jsonl").read_text().splitlines()[0])
+    record = json.loads((finished[0] / "records.jsonl").read_text().splitlines()[0])
     assert record["class_names"] == [str(label) for label in record["class_order"]]
 
 
 def test_gamma_and_every_norm_before_and_after_are_recorded(
-    uninterrupted: tuple[Path, list[Record]],
+    finished: Finished,
 ) -> None:
-    last = stage_records(uninterrupted[1])[-1]
+    last = stage_records(finished[1])[-1]
     scaled = [last.facts["gamma"] * norm for norm in last.before.norms[last.n_old :]]
     assert last.after.norms[: last.n_old] == last.before.norms[: last.n_old]
     assert last.after.norms[last.n_old :] == pytest.approx(scaled, rel=1e-4)

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
-from conftest import BROWSER
+from conftest import needs_browser
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
@@ -39,9 +39,6 @@ pytestmark = [
         reason="no Jupyter Book: pip install -r requirements.txt",
     ),
 ]
-with_browser = pytest.mark.skipif(
-    not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"
-)
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +313,7 @@ def lost(browser: Any, served: str, request: pytest.FixtureRequest) -> Any:
 DEEP = ["nothing", "book/nothing.html", "book/zh/deep/down/nothing.html"]
 
 
-@with_browser
+@needs_browser
 @pytest.mark.parametrize("path", DEEP)
 def test_an_address_that_is_none_shows_the_way_back_at_any_depth(
     path: str, lost: Any, served: str, site: Path
@@ -333,7 +330,7 @@ def test_an_address_that_is_none_shows_the_way_back_at_any_depth(
     assert "book/glossary.html" in inside
 
 
-@with_browser
+@needs_browser
 def test_the_way_back_is_a_search_too(lost: Any) -> None:
     page = lost("book/nothing.html")
     page.keyboard.press("Control+k")
@@ -343,7 +340,7 @@ def test_the_way_back_is_a_search_too(lost: Any) -> None:
     assert "Exemplars and herding" in page.locator("ul.search").text_content()
 
 
-@with_browser
+@needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_for_no_page_is_open_to_everyone_on_a_phone_too(scheme: str, lost: Any) -> None:
     import axe_playwright_python
@@ -363,7 +360,7 @@ def glossary_terms(folder: str = "book") -> list[str]:
     return [line for entry in entries for line in entry.splitlines() if re.match(r"[^\s:]", line)]
 
 
-@with_browser
+@needs_browser
 def test_the_search_finds_every_term_of_the_glossary_in_the_glossary(
     browser: Any, site: Path
 ) -> None:
@@ -427,7 +424,7 @@ def test_a_chinese_word_that_markup_cuts_in_two_is_found_as_a_whole() -> None:
     assert "\u8bad\u7ec3" in [*both.split("\u8bad"), *both.split("\u7ec3")]
 
 
-@with_browser
+@needs_browser
 def test_the_search_finds_every_page_that_holds_a_term_of_the_chinese_glossary(
     browser: Any, site: Path
 ) -> None:
@@ -443,7 +440,7 @@ def test_the_search_finds_every_page_that_holds_a_term_of_the_chinese_glossary(
     assert {term: pages for term, pages in missed.items() if pages} == {}
 
 
-@with_browser
+@needs_browser
 @pytest.mark.parametrize("words", ["\u9f98\u9f98", "\u7a0b\u8b58\u5ee3"])
 def test_the_search_finds_no_page_of_chinese_that_stands_nowhere(
     words: str, browser: Any, site: Path

@@ -42,8 +42,7 @@ def moving(**changes: Any) -> Moving:
 def data_of(html: str) -> list[list[str]]:
     found = re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
     assert found is not None
-    frames: list[list[str]] = json.loads(found[1])
-    return frames
+    return json.loads(found[1])
 
 
 def test_the_page_holds_every_frame_as_it_was_given() -> None:

@@ -170,8 +170,7 @@ def mirror_symmetric(image: Tensor) -> Tensor:
 def once_normalised(image: Tensor, dataset: DataSet) -> NDArray[np.float64]:
     """What the statistics of the data set make of an image, in float64."""
     mean, std = (np.array(values)[:, None, None] for values in (dataset.mean, dataset.std))
-    result: NDArray[np.float64] = (image.numpy() / 255 - mean) / std
-    return result
+    return (image.numpy() / 255 - mean) / std
 
 
 def test_timm_normalises_with_the_statistics_of_the_data_set_in_use(

@@ -12,7 +12,8 @@ from time import sleep
 
 import kill
 import pytest
-from test_interruptions import QUICK, Capture, Patch
+from quick import WORDS
+from test_interruptions import Capture, Patch
 from trouble import PATIENCE, cilkit, finish, start
 
 from cilkit import Config
@@ -42,7 +43,7 @@ def ask_when_it_waits(out: Path, pid: int | None, is_alive: Callable[[], bool]) 
 
 def test_a_program_that_waits_for_a_worker_in_vain_ends_when_it_is_asked(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    words = [*QUICK, "--augment", "timm", "--workers", "1", "--out", str(out)]
+    words = [*WORDS, "--augment", "timm", "--workers", "1", "--out", str(out)]
     code = f"from test_waits import impatient; impatient({words}, 'deaf 0 10', {PATIENCE})"
     command, here = [sys.executable, "-c", code], Path(__file__).parent
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=here) as program:
@@ -56,7 +57,7 @@ def test_a_program_that_waits_for_a_worker_in_vain_ends_when_it_is_asked(tmp_pat
 def test_a_program_that_waits_for_a_process_in_vain_ends_when_it_is_asked(tmp_path: Path) -> None:
     """Numbers are exchanged in C, where Python hears no signal."""
     out, log = tmp_path / "run", tmp_path / "log"
-    ranks = start(impatient, [*QUICK, "--out", str(out)], "sleep 1 10", 2.0, size=2, log=log)
+    ranks = start(impatient, [*WORDS, "--out", str(out)], "sleep 1 10", 2.0, size=2, log=log)
     ask_when_it_waits(out, ranks[0].pid, ranks[0].is_alive)
     ranks[0].join(PATIENCE)
     assert finish(ranks, patience=0)[0] == 143
@@ -74,7 +75,7 @@ def test_a_program_stops_at_once_while_it_prepares_its_data(
         raise AssertionError("it went on")
 
     monkeypatch.setitem(DATASETS, "digits", fetch)
-    assert main([*QUICK, "--out", str(tmp_path / "run")]) == 143
+    assert main([*WORDS, "--out", str(tmp_path / "run")]) == 143
     assert "stopped by SIGTERM; go on with the same command" in capsys.readouterr().err
 
 
@@ -82,7 +83,7 @@ def test_more_workers_than_the_system_has_open_files_for_are_refused(
     tmp_path: Path, monkeypatch: Patch, capsys: Capture
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (28, 28))
-    assert main([*QUICK, "--workers", "4", "--out", str(tmp_path / "run")]) == 2
+    assert main([*WORDS, "--workers", "4", "--out", str(tmp_path / "run")]) == 2
     said = capsys.readouterr().err
     assert re.search(r"need \d+ open files, and 28 are allowed here; use fewer --workers, or", said)
 

@@ -32,8 +32,7 @@ each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path
 
 
 def jobs(path: Path) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
-    return found
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
 
 
 def commands(job: dict[str, Any]) -> list[str]:

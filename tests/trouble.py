@@ -62,8 +62,7 @@ def warm_up() -> None:
 def free_port() -> int:
     """Return a port that nobody listens to."""
     with create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+        return server.getsockname()[1]
 
 
 def place(rank: int, size: int, port: int) -> dict[str, str]:

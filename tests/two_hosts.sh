@@ -5,9 +5,9 @@
 # in it but one end of a virtual cable. They share no folder either: each has its own for results.
 # Needs root and `ip` (Debian's package iproute2); takes three to eight minutes.
 #
-#     sudo tests/two_hosts.sh                  # cut for 25 seconds: torchrun goes on by itself
-#     sudo CUT=90 tests/two_hosts.sh           # cut for longer: both commands are started again
-#     sudo CUT=90 WAIT=300 tests/two_hosts.sh  # torchrun, told to wait longer, goes on by itself
+#     sudo make hosts                          # cut for 25 seconds: torchrun goes on by itself
+#     sudo CUT=90 make hosts                   # cut for longer: both commands are started again
+#     sudo CUT=90 WAIT=300 make hosts          # torchrun, told to wait longer, goes on by itself
 #
 # What brings a run back depends on the length of the cut. Within WAIT seconds the two torchruns
 # start both processes again, from the last checkpoint, with no hand. After that they give up: start
@@ -45,7 +45,7 @@ fail() {
 
 [[ $(id -u) == 0 ]] || refuse "only root can make network namespaces; run it with sudo"
 command -v ip >/dev/null || refuse "the command ip is missing; apt-get install iproute2"
-[[ -x $BIN/torchrun ]] || refuse "$BIN/torchrun is missing; run 'make test' first, or set BIN"
+[[ -x $BIN/torchrun ]] || refuse "$BIN/torchrun is missing; run 'make .venv/ready', or set BIN"
 ip netns add "${SPACE[1]}" 2>/dev/null || refuse "this machine allows no network namespaces"
 
 WORK=$(mktemp -d)
