@@ -1,6 +1,5 @@
 """The command line as a person meets it."""
 
-import builtins
 import json
 import os
 import subprocess
@@ -141,12 +140,6 @@ def test_compare_refuses_a_method_that_is_named_twice(
 ) -> None:
     words = ["compare", "--methods", "wa", "wa", "--out", str(tmp_path)]
     assert "each only once" in refused(words, capsys)
-
-
-def test_print_stays_what_it_is(tmp_path: Path) -> None:
-    before = builtins.print
-    main(["run", *QUICK, "--out", str(tmp_path)])
-    assert builtins.print is before
 
 
 @pytest.mark.slow

@@ -13,12 +13,11 @@ from torch import Tensor
 
 from cilkit.backbones import build_backbone
 from cilkit.config import Config
-from cilkit.data.loader import Loader
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Scenario, Stage, build_scenario
 from cilkit.errors import InputError
 from cilkit.learner import Learner
-from cilkit.loop import learn, train_epoch
+from cilkit.loop import learn
 from cilkit.methods import METHODS
 from cilkit.model import CilModel
 from cilkit.runs.records import EpochRecord, StageRecord, epoch_records, stage_records
@@ -519,44 +518,3 @@ def test_a_run_without_a_base_starts_with_an_increment(
 ) -> None:
     scenario = build_scenario(tiny_scenario.dataset, replace(tiny_config, base=0, increment=3))
     assert trained(make_learner, scenario).model.classifier.head_sizes == [3, 3]
-
-
-def readings(
-    learner: Learner, stage: Stage, scenario: Scenario, batch_size: int, patch: pytest.MonkeyPatch
-) -> int:
-    """How often an epoch waits for a number to come back from the device."""
-    count = 0
-
-    def counted(name: str) -> None:
-        original = getattr(Tensor, name)
-
-        def reading(*args: object, **kwargs: object) -> object:
-            nonlocal count
-            count += 1
-            return original(*args, **kwargs)
-
-        patch.setattr(Tensor, name, reading)
-
-    config = replace(learner.config, batch_size=batch_size)
-    loader = Loader(begun(learner, stage), scenario.dataset, config, learner.model.device)
-    learner.progress.start_phase(learner.model, config, config.plan(stage.index), 0)
-    with patch.context() as patch:
-        for name in ("item", "tolist", "cpu", "numpy", "__float__", "__int__", "__bool__"):
-            counted(name)
-        train_epoch(learner, loader.epoch(0, 0), lr=0.01)
-    return count
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_an_epoch_reads_numbers_back_once_and_not_in_each_step(
-    method: str,
-    make_learner: MakeLearner,
-    tiny_scenario: Scenario,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    learner = make_learner(method)
-    stage = in_stage(learner, tiny_scenario.stages[:2])
-    in_one, in_many = (
-        readings(learner, stage, tiny_scenario, size, monkeypatch) for size in (1000, 4)
-    )
-    assert in_many == in_one
