@@ -210,6 +210,8 @@ def leads_somewhere(page: Path, href: str) -> bool:
     if not target.exists():
         return False
     anchor = unquote(parts.fragment)
+    if target.name == "lab.html" and "=" in anchor:  # settings: test_laboratory_page reads them
+        return True
     return not anchor or target.suffix != ".html" or anchor in links(target).ids
 
 
