@@ -97,11 +97,11 @@ class MLP(nn.Module):
         return F.relu(self.last(F.relu(self.hidden(pixels))))
 
 
-BACKBONES: dict[str, Callable[..., nn.Module]] = {
+RESNETS: dict[str, Callable[..., nn.Module]] = {
     f"resnet{depth}": partial(ResNet, depth) for depth in (8, 20, 32, 44, 56, 110)
 }
-BACKBONES["resnet8-stride2"] = partial(ResNet, 8, stride=2)
-BACKBONES["mlp"] = MLP
+RESNETS["resnet8-stride2"] = partial(ResNet, 8, stride=2)
+BACKBONES: dict[str, Callable[..., nn.Module]] = RESNETS | {"mlp": MLP}
 
 
 def build_backbone(name: str, channels: int, **options: Any) -> nn.Module:
@@ -109,9 +109,11 @@ def build_backbone(name: str, channels: int, **options: Any) -> nn.Module:
 
     Options are those of `ResNet`, for methods that need them.
     """
-    if options and not isinstance(BACKBONES.get(name), partial):
-        known = ", ".join(k for k, build in BACKBONES.items() if isinstance(build, partial))
-        raise InputError(f"this method needs one of cilkit's own residual networks: {known}")
+    if options and name not in RESNETS:
+        raise InputError(
+            f"backbone is {name!r}; this method needs one of cilkit's residual networks: "
+            f"{', '.join(RESNETS)}"
+        )
     if name in BACKBONES:
         return BACKBONES[name](channels, **options)
     import timm  # takes a second

@@ -238,9 +238,9 @@ def parse(words: list[str]) -> Command:
 
     Options are the common settings and those of the method, or of all methods that are compared.
     """
-    [preset] = values_in(words, "--preset") or [DEFAULT_PRESET]
+    preset, *_ = values_in(words, "--preset") or [DEFAULT_PRESET]
     start: Config = lookup("preset", preset, PRESETS)
-    [method] = values_in(words, "--method") or [start.method]
+    method, *_ = values_in(words, "--method") or [start.method]
     methods = values_in(words, "--methods") or Compare.methods
     run = Run(replace(start, method=method), tyro.MISSING, preset)
     compare = Compare(for_all(start, methods), tyro.MISSING, preset=preset)
@@ -267,13 +267,14 @@ def values_in(words: Sequence[str], option: str) -> list[str]:
     values: list[str] = []
     reading = False
     for word in words:
-        name, _, value = word.partition("=")
         if word.startswith("--"):
+            name, given, value = word.partition("=")
             reading = name == option
-            values = ([value] if value else []) if reading else values
+            if reading:  # given twice, the last one holds
+                values = [value] if given else []
         elif reading:
             values.append(word)
-    return values if option == "--methods" else values[:1]
+    return values
 
 
 def for_all(start: Config, methods: Sequence[str]) -> Config:

@@ -17,8 +17,6 @@ from cilkit.plan import Plan
 MACHINE_SETTINGS = frozenset(
     {"data_path", "download", "device", "threads", "workers", "save_every", "timeout"}
 )
-
-
 LEARNERS: dict[str, Any] = {}  # the methods by name, each with its `Settings`; see cilkit/methods
 
 
@@ -31,9 +29,9 @@ class OfItsMethod(type):
     def __call__(cls, **given: Any) -> Any:
         """Make a configuration of the class that its method has."""
         given = vars(given.pop("others", SimpleNamespace())) | given
-        method = given.get("method", "wa")
-        known = isinstance(method, str) and method in LEARNERS
-        settings = LEARNERS[method].Settings if known else cls
+        method = given.get("method", Config.method)
+        learner = LEARNERS.get(method) if isinstance(method, str) else None
+        settings = learner.Settings if learner else cls  # `build` refuses unknown names
         somebodys = {name for one in LEARNERS.values() for name in names_of(one.Settings)}
         strange = somebodys & given.keys() - {*names_of(settings)}
         others = SimpleNamespace(**{name: given.pop(name) for name in strange})

@@ -53,8 +53,7 @@ class TinyBackbone(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.num_features = self.width
-        self.linear = nn.Linear(3 * 8 * 8, self.num_features)
+        self.linear = nn.Linear(3 * 8 * 8, self.width)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.linear(images.flatten(1)).relu()
@@ -73,6 +72,24 @@ def tiny() -> DataSet:
     return image_set("tiny", split(20), split(10), tuple("abcdef"))
 
 
+def tiny_model(
+    classifier: CilClassifier, dataset: DataSet, backbone: nn.Module | None = None
+) -> CilModel:
+    """Return a model of no classes yet; by default with a backbone of one layer."""
+    seed_all(0)
+    normalise = Normalise(dataset.mean, dataset.std)
+    return CilModel(backbone or TinyBackbone(), classifier, normalise)
+
+
+# Three stages of two classes, two epochs each, 12 exemplars.
+TINY = Config(increment=2, augment="none", budget=12, epochs=2, batch_size=16, lr=0.02)
+
+
+def same(some: Samples, others: Samples) -> bool:
+    """Tell whether both hold the same images and labels in the same order."""
+    return torch.equal(some.images(), others.images()) and torch.equal(some.labels, others.labels)
+
+
 @pytest.fixture(scope="session")
 def tiny_dataset() -> DataSet:
     """Return it."""
@@ -81,8 +98,8 @@ def tiny_dataset() -> DataSet:
 
 @pytest.fixture
 def tiny_config() -> Config:
-    """Three stages of two classes, two epochs each, 12 exemplars."""
-    return Config(increment=2, augment="none", budget=12, epochs=2, batch_size=16, lr=0.02)
+    """Return the settings of the tiny runs."""
+    return TINY
 
 
 @pytest.fixture
@@ -96,9 +113,7 @@ def make_model(tiny_dataset: DataSet) -> MakeModel:
     """Return a function that builds a model; by default a tiny one of no classes yet."""
 
     def make(backbone: nn.Module | None = None, features: int = 16, bias: bool = False) -> CilModel:
-        seed_all(0)
-        normalise = Normalise(tiny_dataset.mean, tiny_dataset.std)
-        return CilModel(backbone or TinyBackbone(), CilClassifier(features, bias), normalise)
+        return tiny_model(CilClassifier(features, bias), tiny_dataset, backbone)
 
     return make
 

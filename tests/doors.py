@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from conftest import TinyBackbone, tiny
+from conftest import TINY, TinyBackbone, tiny, tiny_model
 from torch import Tensor, nn
 
 from cilkit import METHODS, Config, Learner, Scenario, Stage, build_scenario, learn
@@ -18,9 +18,8 @@ from cilkit.heads import CilClassifier
 from cilkit.inference import features_of
 from cilkit.learner import Phase
 from cilkit.machine.processes import ProcessesDiffer, processes, rank
-from cilkit.machine.seeds import seed_all
 from cilkit.methods.replay import Replay
-from cilkit.model import CilModel, Normalise, Seen
+from cilkit.model import Seen
 from cilkit.plan import Plan
 from cilkit.state import restore, state_of
 
@@ -124,22 +123,17 @@ class Drifting(Learner):
 
 
 DOORS: dict[str, type[Learner]] = {"nearest-mean": NearestMean, "ewc": EWC, "growing": Growing}
-CONFIG = Config(increment=2, augment="none", budget=12, epochs=2, batch_size=16, lr=0.02)
 
 
 def made(method: type[Learner], config: Config) -> Learner:
     """Return a new learner with a tiny backbone."""
-    seed_all(0)
-    dataset = tiny()
-    classifier = method.classifier(TinyBackbone.width)
-    normalise = Normalise(dataset.mean, dataset.std)
-    return method(CilModel(TinyBackbone(), classifier, normalise), config)
+    return method(tiny_model(method.classifier(TinyBackbone.width), tiny()), config)
 
 
 def methods() -> dict[str, Callable[[], Learner]]:
     """Return how to make a learner of each method, from the registry and from here."""
     METHODS.update(DOORS)
-    found = {name: (METHODS[name], replace(CONFIG, method=name)) for name in METHODS}
+    found = {name: (METHODS[name], replace(TINY, method=name)) for name in METHODS}
     for name in DOORS:
         del METHODS[name]
     return {name: (lambda one=one: made(*one)) for name, one in found.items()}
@@ -165,7 +159,7 @@ def stops_that_differ(new: Callable[[], Learner], scenario: Scenario) -> list[in
 def drifts(scenario: Scenario) -> bool:
     """Tell whether it is noticed when processes remember different things."""
     try:
-        list(learn(made(Drifting, replace(CONFIG, method="finetune")), scenario))
+        list(learn(made(Drifting, replace(TINY, method="finetune")), scenario))
     except ProcessesDiffer:
         return True
     return False
@@ -174,7 +168,7 @@ def drifts(scenario: Scenario) -> bool:
 def work(folder: Path) -> None:
     """Try every method's promise in one of several processes; leave what was found."""
     with processes():
-        scenario = build_scenario(tiny(), replace(CONFIG, increment=3))
+        scenario = build_scenario(tiny(), replace(TINY, increment=3))
         found = {name: stops_that_differ(new, scenario) for name, new in methods().items()}
         found["drifting"] = [int(drifts(scenario))]
         (folder / f"{rank()}.json").write_text(json.dumps(found))

@@ -438,4 +438,5 @@ def test_nothing_but_a_data_set_is_run() -> None:
     given: Any = Pairs()
     for start in (build, run):
         with pytest.raises(InputError, match="dataset is a Pairs; make a DataSet of arrays"):
+            # Of the two functions, mypy sees what both are: an object.
             start(Config(), dataset=given)  # type: ignore[operator]

@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from doors import EWC
 
-from cilkit import PRESETS
-from cilkit.cli import main
+from cilkit import METHODS, PRESETS
+from cilkit.cli import Compare, main, parse
+from cilkit.methods.replay import Replay
 
 QUICK = ["--epochs", "1", "--base", "5", "--increment", "5", "--backbone", "resnet8"]
 
@@ -57,6 +60,11 @@ def test_help_lists_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
         (["--augment", "timm", "--auto-augment", "rand-m99x"], "does not take the policy"),
         (["--backbone", "vit_tiny_patch16_224"], "cannot take images of 8 × 8 pixels"),
         (["--epoch", "3"], "Unrecognized options: --epoch"),
+        (
+            ["--method", "finetune", "--temperature", "3"],
+            "Unrecognized or misplaced options: --temperature",
+        ),
+        (["--preset="], "unknown preset ''; known: digits, "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -161,3 +169,15 @@ def test_two_processes_do_the_same_work_under_torchrun(tmp_path: Path) -> None:
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 1 + 2 * 2
     assert done.stdout.count("stage 2/2") == 1  # one process speaks
     assert "Warning" not in done.stderr
+
+
+def test_a_comparison_takes_the_settings_of_all_its_methods(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(METHODS, "ewc", EWC)
+    words = ["compare", "--methods", "ewc", "replay", "--ewc-lambda", "5", "--budget", "30"]
+    command = parse([*words, "--out", "x"])
+    assert isinstance(command, Compare)
+    ewc, replay = (replace(command.config, method=method) for method in command.methods)
+    assert isinstance(ewc, EWC.Settings) and isinstance(replay, Replay.Settings)
+    assert (ewc.ewc_lambda, replay.budget) == (5, 30)

@@ -1,7 +1,9 @@
 """Settings: numbers of any library are taken, whatever else is given is refused in a sentence."""
 
 import json
+import pickle
 import re
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -104,3 +106,40 @@ def test_a_limit_is_printed_as_it_is_kept(name: str) -> None:
             replace(PLAIN, **{name: beyond})
         value, low, high = map(float, re.findall(r"-?\d[\d.e+-]*", str(refused.value))[-3:])
         assert not low <= value <= high
+
+
+# A method's own settings
+
+
+def test_a_configuration_has_the_settings_of_its_method_alone() -> None:
+    assert "temperature" in Config(method="lwf").as_dict()
+    assert not {"temperature", "budget"} & Config(method="finetune").as_dict().keys()
+
+
+def test_what_only_another_method_knows_is_there_again_for_that_method() -> None:
+    finetune = Config(method="finetune", budget=7, temperature=3)
+    assert replace(replace(finetune, method="replay"), method="wa").temperature == 3  # type: ignore[attr-defined]  # WA's
+    assert replace(finetune, method="replay").budget == 7  # type: ignore[attr-defined]  # replay's
+
+
+def test_a_setting_that_no_method_has_is_refused() -> None:
+    with pytest.raises(TypeError, match="patience"):
+        Config(method="finetune", patience=3)  # type: ignore[call-arg]  # that is the mistake
+
+
+def test_a_setting_of_another_method_has_its_limits_when_it_is_used() -> None:
+    finetune = Config(method="finetune", budget=-1)
+    with pytest.raises(InputError, match="budget is -1; it must lie between"):
+        replace(finetune, method="replay")
+
+
+@pytest.mark.parametrize("copied", [deepcopy, lambda config: pickle.loads(pickle.dumps(config))])
+def test_a_copy_is_of_the_same_method_and_knows_what_the_others_had(copied: Any) -> None:
+    config = copied(Config(method="finetune", budget=7))
+    assert type(config) is type(Config(method="finetune"))
+    assert replace(config, method="replay").budget == 7
+
+
+def test_only_a_first_stage_without_clipping_is_everybodys() -> None:
+    assert WA.Settings().shares_first_stage
+    assert not WA.Settings(clip_weights=True).shares_first_stage

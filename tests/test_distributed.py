@@ -171,6 +171,7 @@ def test_augmentation_differs_between_processes(by_size: BySize) -> None:
 def test_each_generator_gets_a_seed_of_its_own() -> None:
     """NumPy's generator is torch's: with the same seed, both draw the same numbers."""
     seed_all(3, 1, 4)
+    # NumPy's state may also be a dict, says its type.
     for_torch, for_numpy = torch.initial_seed(), int(np.random.get_state()[1][0])  # type: ignore[index]
     state = random.getstate()
     random.seed(for_torch)

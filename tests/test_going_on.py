@@ -130,6 +130,7 @@ def test_ctrl_c_in_the_optimizers_step_waits_for_its_end(whole: Ended) -> None:
     list(islice(learn(learner, scenario), 1))
     optimizer = learner.progress.optimizer
     assert optimizer is not None
+    # One optimizer's own; mypy allows no method to be replaced.
     optimizer.step = at_call(3, optimizer.step, press_ctrl_c)  # type: ignore[method-assign]
     assert interrupted(learner, scenario) == []
     records = [whole.records[0], *learn(learner, scenario)]
@@ -138,6 +139,7 @@ def test_ctrl_c_in_the_optimizers_step_waits_for_its_end(whole: Ended) -> None:
 
 def test_a_second_ctrl_c_does_not_wait() -> None:
     learner, scenario = build(QUICK)
+    # One learner's own; mypy allows no method to be replaced.
     learner.losses = at_call(5, learner.losses, press_it_twice)  # type: ignore[method-assign]
     interrupted(learner, scenario)
     assert learner.progress.step == 4

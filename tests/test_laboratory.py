@@ -274,6 +274,7 @@ def settings_of(config: Config) -> dict[str, Any]:
     asked = dict(zip(("exemplars", "teacher", "align"), has, strict=True))
     names = ["budget", "budget_per", "kd_weight", "kd_mix", "temperature", "kd_t_squared"]
     names += ["clip_weights", "weight_decay", "lr", "epochs", "batch_size", "increment"]
+    # The laboratory's orders are natural or a list; a setting may be a seed, too.
     order = list(range(10)) if config.class_order == "natural" else list(config.class_order)  # type: ignore[arg-type]
     settings = vars(config) | vars(config.others)
     asked |= {name: settings[name] for name in names}

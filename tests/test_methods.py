@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import Herding, MakeLearner, MakeModel
+from conftest import Herding, MakeLearner, MakeModel, same
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -86,10 +86,6 @@ def divergence(student: Tensor, teacher: Tensor, temperature: float) -> float:
         log_softmax(teacher.double() / temperature),
     )
     return float((np.exp(log_p) * (log_p - log_q)).sum(axis=1).mean())
-
-
-def same(some: Samples, others: Samples) -> bool:
-    return torch.equal(some.images(), others.images()) and torch.equal(some.labels, others.labels)
 
 
 # What all have in common; the contract with the loop is in test_contract.py

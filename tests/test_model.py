@@ -566,3 +566,31 @@ def test_the_confidence_is_the_probability_of_the_predicted_class(make_model: Ma
 def test_predictions_come_with_the_true_labels(make_model: MakeModel) -> None:
     samples = many_samples()
     assert torch.equal(predict(a_model(make_model), samples).labels, samples.labels)
+
+
+# What a method may ask of a backbone
+
+
+def test_without_a_last_relu_features_may_be_negative() -> None:
+    images = some_images().float()
+    features = [build_backbone("resnet8", 3, last_relu=last)(images) for last in (True, False)]
+    assert [bool((each < 0).any()) for each in features] == [False, True]
+
+
+def test_a_backbone_shows_what_its_three_groups_made_and_features_are_the_same() -> None:
+    torch.manual_seed(0)
+    silent = build_backbone("resnet20", 3).eval()
+    showing = build_backbone("resnet20", 3, shows_maps=True).eval()
+    showing.load_state_dict(silent.state_dict())
+    model = CilModel(showing, CilClassifier(64), nn.Identity())
+    images = some_images().float()
+    model.grow_to(2)
+    seen = model.eval().see(images)
+    assert [tuple(group.shape[1:]) for group in seen.maps] == [(16, 8, 8), (32, 4, 4), (64, 2, 2)]
+    assert torch.equal(seen.features, silent(images))
+
+
+@pytest.mark.parametrize("name", ["mlp", "resnet18"])
+def test_options_of_our_residual_networks_are_refused_for_others(name: str) -> None:
+    with pytest.raises(InputError, match=f"backbone is '{name}'; this method needs one of"):
+        build_backbone(name, 3, last_relu=False)

@@ -29,8 +29,7 @@ CONFIG = Config(
 class OneLayer(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.num_features = 8
-        self.linear = nn.Linear(64 * channels, self.num_features)
+        self.linear = nn.Linear(64 * channels, 8)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.linear(images.flatten(1)).relu()

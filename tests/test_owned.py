@@ -53,6 +53,7 @@ def test_a_learner_that_owns_what_no_checkpoint_would_hold_is_refused(
 
 def test_what_a_model_is_given_beside_its_weights_is_refused(make_learner: MakeLearner) -> None:
     learner = make_learner("wa")
+    # What `nn.Module` has no type for is the mistake.
     learner.model.fisher = [torch.ones(2)]  # type: ignore[assignment]
     with pytest.raises(InputError, match=r"no checkpoint would hold WA\.model\.fisher"):
         check_all_is_saved(learner)
@@ -72,6 +73,7 @@ def test_an_optimizer_that_remembers_more_than_momentum_is_refused(
 
 
 def test_what_is_made_anew_need_not_be_saved(make_learner: MakeLearner) -> None:
+    # A class out of a registry is no name that mypy knows.
     class Heir(METHODS["wa"]):  # type: ignore[misc]
         remade: ClassVar[tuple[str, ...]] = ("scale",)
 

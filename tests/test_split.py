@@ -143,6 +143,7 @@ def test_a_class_is_the_same_in_both_ways_of_unicode(
     train, test, names = read_tree(config_for(grow(tmp_path, [one, "cafz"], [other, "cafz"])))
     assert sorted(names) == sorted([one, "cafz"])
     for part, spelt in ((train, one), (test, other)):
+        # A folder's store holds paths; others hold pixels.
         paths = [part.store.name(row).decode() for row in part.rows.tolist()]  # type: ignore[union-attr]
         folders = [path.split("/")[1] for path in paths]
         assert folders == [spelt if name == one else name for name in names]

@@ -47,17 +47,9 @@ def stoppable() -> Iterator[None]:
 
 
 ASKED: list[int] = []  # the signal that asked to stop, if one did
-
-
 AT_ONCE: list[bool] = []  # whether nothing is half done now, and so nothing to be finished first
-
-
 STEPS: list[float] = []  # when the last step ended
-
-
 LOOK_EVERY = 8  # steps: processes must agree on where to stop, which costs a message
-
-
 PATIENCE = 25.0  # seconds: torchrun and batch systems kill, without a word, after 30
 
 

@@ -28,8 +28,6 @@ from cilkit.runs.records import (
 from cilkit.show.fonts import legible, lend_fonts
 
 OLD, NEW = "#0072B2", "#D55E00"
-
-
 METHOD_COLORS = {
     "finetune": "#E69F00",
     "lwf": "#CC79A7",
@@ -38,17 +36,9 @@ METHOD_COLORS = {
     "wa": "#000000",
     "joint": "#999999",
 }
-
-
 INK, FAINT = "#333333", "#CCCCCC"
-
-
 WIDTH = 7.0  # inches: 700 pixels on a page
-
-
 MANY = 20  # more classes or stages than this have no room for their names
-
-
 Runs = Mapping[str, Sequence[Sequence[Record]]]
 
 

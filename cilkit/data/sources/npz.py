@@ -41,6 +41,4 @@ def npz(config: Config) -> DataSet:
 
 # What a file's own wrong bytes raise.
 DAMAGED = (BadZipFile, zlib.error, NotImplementedError, OverflowError)
-
-
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
