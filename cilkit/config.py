@@ -47,7 +47,8 @@ def names_of(settings: Any) -> list[str]:
 class Config(metaclass=OfItsMethod):
     """The settings that all methods have; a method's own stand beside it, as `Settings`."""
 
-    method: str = "wa"  # finetune, lwf, replay, replay-kd, wa or joint
+    # finetune, lwf, replay, replay-kd, wa, joint or bic
+    method: str = "wa"
     seed: int = 0  # weights, order of the images, augmentation
 
     # digits, glyphs, glyphs-held-out, cifar100, imagenet100, imagenet1000, folder or npz

@@ -70,6 +70,29 @@ class CilClassifier(nn.Module):
         return torch.cat([head(features) for head in self.heads], dim=1)
 
 
+class CorrectedClassifier(CilClassifier):
+    """Logits of each head, times its alpha, plus its beta: numbers that no gradient reaches."""
+
+    corrections: Tensor  # (heads, 2): alpha and beta of each
+
+    def __init__(self, num_features: int, bias: bool = False, init: str = "torch") -> None:
+        """Build a classifier of no classes yet."""
+        super().__init__(num_features, bias, init)
+        self.register_buffer("corrections", torch.empty(0, 2))
+
+    def grow_to(self, n_classes: int) -> None:
+        """Add a head for the classes that are missing, uncorrected."""
+        super().grow_to(n_classes)
+        missing = len(self.heads) - len(self.corrections)
+        fresh = self.corrections.new_tensor([[1.0, 0.0]]).expand(missing, 2)
+        self.corrections = torch.cat([self.corrections, fresh])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, num_features) -> logits (B, n_classes)."""
+        pairs = zip(self.heads, self.corrections, strict=True)
+        return torch.cat([alpha * head(features) + beta for head, (alpha, beta) in pairs], dim=1)
+
+
 def draw_as_pycil(head: nn.Linear) -> None:
     """Draw prototypes whose squares sum to 1 on average (`nn.Linear`: 1/3), and a bias of 0.
 

@@ -25,6 +25,11 @@ class MemorySettings(Config):
     selection: Literal["herding", "random"] = "herding"  # how exemplars are chosen
     herd_on: Literal["normalised", "raw"] = "normalised"  # the features that herding sees
 
+    @property
+    def least(self) -> int:
+        """Return how many exemplars of a class a method needs."""
+        return 1
+
     @classmethod
     def limits(cls) -> dict[str, tuple[float, float]]:
         """Return the lowest and the highest number that makes sense."""
@@ -108,9 +113,14 @@ SELECTIONS: dict[str, Callable[[Tensor, int, int], Tensor]] = {
 
 
 def check_budget(config: MemorySettings, n_classes: int) -> None:
-    """Refuse a budget that leaves a class without an exemplar."""
-    if config.budget_per == "total" and config.budget < n_classes:
+    """Refuse a budget that leaves a class with fewer exemplars than the method needs."""
+    needed = config.least * n_classes
+    if config.budget_per == "class" and config.budget < config.least:
+        raise InputError(
+            f"budget is {config.budget} exemplars of a class; {config.method} needs {config.least}"
+        )
+    if config.budget_per == "total" and config.budget < needed:
         raise InputError(
             f"budget is {config.budget} exemplars in total, too few for {n_classes} classes; "
-            f"give at least {n_classes}, or --budget-per class"
+            f"give at least {needed}, or --budget-per class"
         )

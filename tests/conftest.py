@@ -81,6 +81,12 @@ def tiny_model(
     return CilModel(backbone or TinyBackbone(), classifier, normalise)
 
 
+def tiny_learner(method: type[Learner], config: Config) -> Learner:
+    """Return a new learner, with the classifier that its method has, and a tiny backbone."""
+    classifier = method.classifier(TinyBackbone.width, config.head_bias)
+    return method(tiny_model(classifier, tiny()), config)
+
+
 # Three stages of two classes, two epochs each, 12 exemplars.
 TINY = Config(increment=2, augment="none", budget=12, epochs=2, batch_size=16, lr=0.02)
 
@@ -119,12 +125,12 @@ def make_model(tiny_dataset: DataSet) -> MakeModel:
 
 
 @pytest.fixture
-def make_learner(tiny_config: Config, make_model: MakeModel) -> MakeLearner:
+def make_learner(tiny_config: Config) -> MakeLearner:
     """Return a function that builds the learner of a method, with settings of its own."""
 
     def make(method: str, **changes: Any) -> Learner:
         config = replace(tiny_config, method=method, **changes)
-        return METHODS[method](make_model(bias=config.head_bias), config)
+        return tiny_learner(METHODS[method], config)
 
     return make
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from conftest import TINY, TinyBackbone, tiny, tiny_model
+from conftest import TINY, TinyBackbone, tiny, tiny_learner
 from torch import Tensor, nn
 
 from cilkit import METHODS, Config, Learner, Scenario, Stage, build_scenario, learn
@@ -125,18 +125,13 @@ class Drifting(Learner):
 DOORS: dict[str, type[Learner]] = {"nearest-mean": NearestMean, "ewc": EWC, "growing": Growing}
 
 
-def made(method: type[Learner], config: Config) -> Learner:
-    """Return a new learner with a tiny backbone."""
-    return method(tiny_model(method.classifier(TinyBackbone.width), tiny()), config)
-
-
 def methods() -> dict[str, Callable[[], Learner]]:
     """Return how to make a learner of each method, from the registry and from here."""
     METHODS.update(DOORS)
     found = {name: (METHODS[name], replace(TINY, method=name)) for name in METHODS}
     for name in DOORS:
         del METHODS[name]
-    return {name: (lambda one=one: made(*one)) for name, one in found.items()}
+    return {name: (lambda one=one: tiny_learner(*one)) for name, one in found.items()}
 
 
 def lines(records: Any) -> list[str]:
@@ -159,7 +154,7 @@ def stops_that_differ(new: Callable[[], Learner], scenario: Scenario) -> list[in
 def drifts(scenario: Scenario) -> bool:
     """Tell whether it is noticed when processes remember different things."""
     try:
-        list(learn(made(Drifting, replace(TINY, method="finetune")), scenario))
+        list(learn(tiny_learner(Drifting, replace(TINY, method="finetune")), scenario))
     except ProcessesDiffer:
         return True
     return False

@@ -8,7 +8,7 @@ from typing import Any
 import doors
 import pytest
 import torch
-from conftest import TINY, same
+from conftest import TINY, same, tiny_learner
 from trouble import finish, start
 
 from cilkit import Learner, Scenario, Stage, learn
@@ -129,7 +129,7 @@ class Counting(Learner):
 
 
 def test_a_stage_that_goes_on_does_not_begin_again(tiny_scenario: Scenario) -> None:
-    learner = doors.made(Counting, TINY)
+    learner = tiny_learner(Counting, TINY)
     while next(learn(learner, tiny_scenario), None):  # a new loop after each record
         pass
     assert learner.begun == len(tiny_scenario.stages)

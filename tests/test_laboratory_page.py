@@ -451,7 +451,7 @@ def python_of(page: Any, hash_: str) -> dict[str, Any]:
     return defined
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ["finetune", "lwf", "replay", "replay-kd", "wa", "joint"])
 def test_python_has_the_method_of_each_button(name: str, one_page: Any) -> None:
     config = python_of(one_page, f"method={name}&epochs=3")["config"]
     assert isinstance(config, Config)

@@ -2,6 +2,7 @@
 
 from cilkit.config import LEARNERS
 from cilkit.learner import Learner
+from cilkit.methods.bic import BiC
 from cilkit.methods.joint import Joint
 from cilkit.methods.lwf import LwF
 from cilkit.methods.replay import Replay
@@ -16,4 +17,5 @@ METHODS |= {
     "replay-kd": ReplayKD,
     "wa": WA,
     "joint": Joint,
+    "bic": BiC,
 }

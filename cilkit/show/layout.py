@@ -35,6 +35,7 @@ METHOD_COLORS = {
     "replay-kd": "#009E73",
     "wa": "#000000",
     "joint": "#999999",
+    "bic": "#332288",
 }
 INK, FAINT = "#333333", "#CCCCCC"
 WIDTH = 7.0  # inches: 700 pixels on a page
