@@ -11,6 +11,7 @@ from cilkit.config import Config
 from cilkit.presets import PRESETS
 from cilkit.experiment import build, run
 from cilkit.loop import learn
+from cilkit.trained.answering import load
 from cilkit.learner import Learner
 from cilkit.methods import METHODS
 from cilkit.functional import alignment, distillation_loss, herd
@@ -29,6 +30,7 @@ __all__ = [
     "build",
     "run",
     "learn",
+    "load",
     "Learner",
     "METHODS",
     "distillation_loss",

@@ -1,4 +1,4 @@
-"""The command line: `cilkit run`, `cilkit compare`, `cilkit plot`, `cilkit data`, `cilkit show`.
+"""The command line: `cilkit run`, `compare`, `plot`, `data`, `show` and `predict`.
 
 `python -m cilkit` is the same, and so is `torchrun ... -m cilkit`. Settings are `Config`'s fields;
 a preset gives them values, options change them.
@@ -165,6 +165,30 @@ class Show:
             print(text, end="")
 
 
+@dataclass
+class Predict:
+    """Say what the model of a finished run sees in images: path, class and percent, a line each."""
+
+    run: Positional[Path]  # the folder of the run; its data set is not needed
+    files: Positional[tuple[Path, ...]]  # images, or folders of them
+    top: int = 1  # classes to name of each, the best one first
+    json: bool = False  # write JSON, a line each
+    device: str = "auto"  # auto, cpu, cuda or cuda:N
+
+    def __call__(self) -> int:
+        """Answer for every file that can be read; return 1 if there was another one."""
+        from cilkit.trained.answering import load
+        from cilkit.trained.asking import as_json, as_line, ask
+
+        failed = 0
+        for reply in ask(load(self.run, self.device), self.files, self.top) if is_main() else ():
+            if isinstance(reply[1], OSError):
+                failed = say(str(reply[1]), 1)
+            if self.json or not isinstance(reply[1], OSError):
+                print(as_json(reply) if self.json else as_line(reply))
+        return failed
+
+
 def draw(folders: Sequence[Path], out: Path | None) -> None:
     """Draw all figures in the main process, and say where they are."""
     if is_main():
@@ -174,7 +198,7 @@ def draw(folders: Sequence[Path], out: Path | None) -> None:
             print(f"drew {path}")
 
 
-Command = Run | Compare | Plot | Data | Show
+Command = Run | Compare | Plot | Data | Show | Predict
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -188,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         command = parse(words)
         with processes(getattr(command, "config", Config()).timeout):
-            command()
+            return command() or 0
     except InputError as error:
         return say(f"error: {error}", 2) if local_rank() == 0 else 2  # one for each machine
     except Stopped as stopped:
@@ -203,7 +227,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(command, Run | Compare):
             sentence += "; what was saved is whole: go on with --resume"
         return say(sentence, 1)
-    return 0
 
 
 def say(sentence: str, status: int) -> int:
@@ -250,6 +273,7 @@ def parse(words: list[str]) -> Command:
         | Annotated[Plot, subcommand("plot")]
         | Annotated[Data, subcommand("data")]
         | Annotated[Show, subcommand("show")]
+        | Annotated[Predict, subcommand("predict")]
     )
     command: Command = tyro.cli(
         commands,

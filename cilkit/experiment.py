@@ -169,17 +169,19 @@ def run(
         if begin_with := found or start:
             check_same_data(begin_with.records[0], described)
             take_up(learner, scenario, begin_with)
+        if found and "images" not in found.numbers:  # an earlier version's
+            save(out, learner, scenario.dataset, records)
         rewrite(out, records)
         show(records, observers)
         try:
             for record in timed(learn(learner, scenario)):
                 records.append(record)
                 if is_due(record, config):
-                    save(out, learner, records)
+                    save(out, learner, scenario.dataset, records)
                 append(out, record)
                 show([record], observers)
         except Stopped:
-            save(out, learner, records)
+            save(out, learner, scenario.dataset, records)
             raise
         return records
 
@@ -217,12 +219,17 @@ def take_up(learner: Learner, scenario: Scenario, checkpoint: Checkpoint) -> Non
         raise InputError(f"the checkpoint does not fit these settings: {reason}") from error
 
 
-def save(out: Path | None, learner: Learner, records: list[Record]) -> None:
-    """Write a checkpoint, in the main process, of the state of all."""
+def save(out: Path | None, learner: Learner, dataset: DataSet, records: list[Record]) -> None:
+    """Write a checkpoint, in the main process, of the state of all.
+
+    With what the images are like, the model can be used where the data set is not.
+    """
     if out is not None:
         check_all_is_saved(learner)
     tensors, numbers = state_of(learner)
     if out is not None and is_main():
+        shape, mean, std = map(list, (dataset.train.store.shape[1:], dataset.mean, dataset.std))
+        numbers |= {"images": {"shape": shape, "mean": mean, "std": std}}
         checkpoint.save(out, Checkpoint(tensors, numbers, records))
 
 

@@ -23,8 +23,10 @@ CORE += ["methods/wa.py", "loop.py", "functional.py"]
 
 
 # From what a user calls down to what knows nothing else: rooms import from those behind them alone.
-ROOMS = "cli teaching presets compare experiment methods loop inference state show metrics learner"
-ROOMS += " memory runs data model heads backbones progress machine config plan functional errors"
+ROOMS = "cli teaching presets compare trained experiment methods loop inference state show metrics"
+ROOMS += (
+    " learner memory runs data model heads backbones progress machine config plan functional errors"
+)
 
 
 def rooms_of(path: Path) -> set[str]:

@@ -57,8 +57,13 @@ def open_image(path: str, at_least: int = 0) -> Image.Image:
         if at_least:
             image.draft(image.mode, (2 * at_least, 2 * at_least))
         ImageOps.exif_transpose(image, in_place=True)
-        factor = ceil(sqrt(image.width * image.height / ENOUGH))
-        return as_rgb(image) if factor == 1 else smaller(image, factor)
+        return no_larger(image)
+
+
+def opened_already(image: Image.Image) -> Image.Image:
+    """Return an image that somebody has opened as `open_image` would; raise `BadImage`."""
+    refuse_kinds(image, "the image")
+    return no_larger(ImageOps.exif_transpose(image))
 
 
 def check_image(path: str) -> None:
@@ -165,6 +170,12 @@ def as_rgb(image: Image.Image) -> Image.Image:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     return image.convert("RGB")
+
+
+def no_larger(image: Image.Image) -> Image.Image:
+    """Return an image as RGB, so much smaller that it has no more than `ENOUGH` pixels."""
+    factor = ceil(sqrt(image.width * image.height / ENOUGH))
+    return as_rgb(image) if factor == 1 else smaller(image, factor)
 
 
 def smaller(image: Image.Image, factor: int) -> Image.Image:

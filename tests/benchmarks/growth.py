@@ -156,8 +156,8 @@ def made_up(stages: int, classes: int) -> list[Record]:
 def saving(folder: Path, stages: int, classes: int) -> Work:
     """Return a checkpoint at the end of a run: it holds the records of all stages."""
     records = made_up(stages, classes)
-    learner, _ = late(classes)
-    return lambda: save(folder, learner, records)
+    learner, scenario = late(classes)
+    return lambda: save(folder, learner, scenario.dataset, records)
 
 
 def telling(stages: int, classes: int) -> Work:
@@ -230,8 +230,8 @@ def an_epoch(exemplars: int) -> Work:
 
 def saving_exemplars(exemplars: int, folder: Path) -> Work:
     """Return a checkpoint with so many exemplars."""
-    learner, _ = late(100, exemplars, each=300)
-    return lambda: save(folder, learner, [])
+    learner, scenario = late(100, exemplars, each=300)
+    return lambda: save(folder, learner, scenario.dataset, [])
 
 
 def comparing(exemplars: int) -> Work:

@@ -65,10 +65,11 @@ def beside_an_epoch(rounds: int = 5) -> list[Row]:
     short preset has after its first stage.
     """
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        out = Path(folder)
+        out, some = Path(folder), np.zeros((10, 32, 32, 3), np.uint8)
+        dataset = DataSet.of(some, range(10), some, range(10))
         contenders: dict[str, Callable[[], object]] = {
             "step": step(FAST),
-            "checkpoint": partial(save, out, full_learner(), []),
+            "checkpoint": partial(save, out, full_learner(), dataset, []),
             "watching": watching(out),
             "figures": partial(plot, [RUN], out),
         }

@@ -1,0 +1,88 @@
+"""The folder of a run that has ended, read and never written to."""
+
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cilkit.config import LEARNERS, Config, as_path, names_of
+from cilkit.data.samples import DataSet, Samples
+from cilkit.data.scenario import Scenario, Stage
+from cilkit.errors import InputError, lookup
+from cilkit.runs import checkpoint
+from cilkit.runs.checkpoint import NEWEST, Checkpoint
+from cilkit.runs.outputs import taken
+from cilkit.runs.records import RECORDS, RunRecord
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that has ended: its last checkpoint, and what that says of it."""
+
+    out: Path
+    checkpoint: Checkpoint
+    record: RunRecord
+    config: Config
+    images: dict[str, Any]  # shape of one, and the channels' mean and deviation
+
+    def scenario(self) -> Scenario:
+        """Return the run's stages, without an image."""
+        record, images, sizes = self.record, self.images, self.record.classes_per_stage
+        nothing = Samples.of(torch.empty(0, *images["shape"]).byte(), torch.empty(0))
+        stages = tuple(
+            Stage(i, end - size, end, nothing, nothing, nothing)
+            for i, (end, size) in enumerate(zip(accumulate(sizes), sizes, strict=True))
+        )
+        names, mean, std = map(tuple, (record.class_names, images["mean"], images["std"]))
+        dataset = DataSet(self.config.dataset, nothing, nothing, names, mean, std)
+        return Scenario(stages, tuple(record.class_order), names, dataset)
+
+
+def finished(out: Path | str) -> Finished:
+    """Return the run in a folder; raise `InputError` if there is none that has ended."""
+    out = as_path(out)
+    found = newest(out)
+    record, numbers = found.records[0], found.numbers
+    assert isinstance(record, RunRecord)
+    done, to_do = numbers["stage"], len(record.classes_per_stage)
+    if done < to_do:
+        raise InputError(
+            f"the run in {str(out)!r} has finished {done} of its {to_do} stages; go on with it by "
+            f"--resume"
+        )
+    if "images" not in numbers:
+        raise InputError(
+            f"the run in {str(out)!r} was made by an earlier version, which did not keep the mean "
+            f"and the deviation of its channels; give its command once more, with --resume and the "
+            f"same data"
+        )
+    return Finished(out, found, record, settings(record, out), numbers["images"])
+
+
+def newest(out: Path) -> Checkpoint:
+    """Return the newest checkpoint; one that is damaged stays where it is."""
+    if (out / NEWEST).exists():
+        found = checkpoint.load(out / NEWEST)
+        if found.records and isinstance(found.records[0], RunRecord):
+            return found
+    if runs := taken(out, [f"*/{RECORDS}"]):
+        raise InputError(
+            f"{str(out)!r} holds runs in folders of their own; name one of them, such as "
+            f"{str(runs[0].parent)!r}"
+        )
+    raise InputError(f"no run in {str(out)!r}: it lacks {NEWEST}; name the folder that a run left")
+
+
+def settings(record: RunRecord, out: Path) -> Config:
+    """Return a run's settings; refuse those that this version does not have."""
+    given = record.config
+    lookup("method", given.get("method", Config.method), LEARNERS)
+    known = {name for method in LEARNERS.values() for name in names_of(method.Settings)}
+    if strange := sorted(given.keys() - known):
+        raise InputError(
+            f"the run in {str(out)!r} was made by another version ({record.versions['cilkit']}), "
+            f"whose settings {', '.join(strange)} are unknown here"
+        )
+    return Config(**given)
