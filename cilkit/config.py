@@ -60,6 +60,8 @@ class Config(metaclass=OfItsMethod):
     crop_pct: float = 1.0  # the middle of a file's image that is looked at, of its shorter side
     damaged: Literal["stop", "skip"] = "stop"  # what to do with files that cannot be decoded
     download: bool = False  # fetch the data set when data_path lacks it
+    # share of each class's training images that is held out, and tested in place of the test images
+    validation: float = 0.0
     base: int = 0  # classes of the first stage; 0: as many as in every other stage
     increment: int = 2  # classes of each further stage
     # the order in which classes come: natural, a seed (1993 is the field's), or a list
@@ -274,6 +276,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "class_order": (0, 2**32 - 1),  # a seed
     "image_size": (8, 4096),
     "crop_pct": (0.1, 1),
+    "validation": (0, 0.9),
     "padding": (0, 256),
     "color_jitter": (0, 1),
     "random_erasing": (0, 1),

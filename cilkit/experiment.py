@@ -16,6 +16,7 @@ from cilkit.data.loader import check_enough, smallest_share
 from cilkit.data.samples import DataSet
 from cilkit.data.scenario import Scenario, build_scenario
 from cilkit.data.transforms import AUGMENTATIONS, check_policy
+from cilkit.data.validation import with_validation
 from cilkit.data.workers import make_room
 from cilkit.errors import InputError, lookup, unknown
 from cilkit.learner import Learner
@@ -56,7 +57,7 @@ def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scen
         torch.set_num_threads(config.threads)
     with one_at_first():
         dataset = dataset or build_dataset(config)
-    dataset = without_damage(dataset, config)
+    dataset = with_validation(without_damage(dataset, config), config)
     if config.augment == "timm":
         check_policy(dataset, config)
     scenario = build_scenario(dataset, config)

@@ -7,6 +7,7 @@ stage i, where all classes seen so far compete; it is NaN for j > i. n_j classes
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite
 from statistics import mean, stdev
 
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from cilkit.runs.records import Record, StageRecord, stage_records
+from cilkit.runs.records import Record, RunRecord, StageRecord, stage_records
 
 Matrix = NDArray[np.float64]
 
@@ -161,6 +162,14 @@ def summary(records: Sequence[Record]) -> dict[str, float]:
     }
 
 
+def tested_on(*runs: Iterable[Record]) -> str:
+    """Return what a title must say of runs that were not tested on the test images, else ''."""
+    firsts = [one for records in runs for one in records if isinstance(one, RunRecord)]
+    shares = dict.fromkeys(first.config.get("validation", 0.0) for first in firsts)
+    percent = " or ".join(f"{100 * share:g} %" for share in shares)
+    return f"tested on {percent} of the training images (validation)" if any(shares) else ""
+
+
 def summarise(runs: Mapping[str, Iterable[Sequence[Record]]]) -> dict[str, dict[str, list[float]]]:
     """Return each method's last and average incremental accuracy, seed by seed, in percent."""
     result = {}
@@ -181,8 +190,11 @@ COLUMNS = {
 
 def table(runs: Mapping[str, Iterable[Sequence[Record]]]) -> str:
     """Return mean ± standard deviation over the seeds, a line for each method, in percent."""
-    lines = [f"{'percent':12}" + "".join(f"{title:>13}" for title in COLUMNS.values())]
-    for method, of_method in runs.items():
+    kept = {method: [*of_method] for method, of_method in runs.items()}
+    title = tested_on(*chain(*kept.values()))
+    lines = [title] if title else []
+    lines += [f"{'percent':12}" + "".join(f"{title:>13}" for title in COLUMNS.values())]
+    for method, of_method in kept.items():
         numbers = [summary(records) for records in of_method]
         cells = [spread([n[key] for n in numbers]) for key in COLUMNS]
         lines.append(f"{method:12}" + "".join(f"{cell:>13}" for cell in cells))

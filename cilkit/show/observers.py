@@ -8,7 +8,7 @@ from typing import Any
 
 from cilkit.config import as_path
 from cilkit.errors import InputError
-from cilkit.metrics import new_class_share, old_and_new_accuracy, stage_accuracy
+from cilkit.metrics import new_class_share, old_and_new_accuracy, stage_accuracy, tested_on
 from cilkit.runs.outputs import EVENTS, TABLES, check_free, check_ours
 from cilkit.runs.records import EpochRecord, Record, RunRecord, StageRecord
 
@@ -25,9 +25,9 @@ class Console:
         match record:
             case RunRecord(config=config, classes_per_stage=stages):
                 self.stages = str(len(stages))
-                print(
-                    f"{config['method']} on {config['dataset']}, seed {config['seed']}", flush=True
-                )
+                parts = [f"{config['method']} on {config['dataset']}", f"seed {config['seed']}"]
+                parts += filter(None, [tested_on([record])])
+                print(", ".join(parts), flush=True)
             case EpochRecord():
                 self.show_progress(record)
             case StageRecord():

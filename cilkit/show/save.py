@@ -1,6 +1,7 @@
 """Figures on disk, from records on disk."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from cilkit.config import MACHINE_SETTINGS, as_path
 from cilkit.errors import InputError
 from cilkit.machine.lock import check_writable
+from cilkit.metrics import tested_on
 from cilkit.runs.outputs import DRAWN, check_ours
 from cilkit.runs.records import RECORDS, Record, read_records, run_record, stage_records
 from cilkit.show.figures import FIGURES, accuracy_per_stage
@@ -37,10 +39,10 @@ def plot(folders: Sequence[Path], out: Path | None = None) -> list[Path]:
 
 def drawn(runs: Runs) -> Iterator[Figure]:
     """Yield the figures, in the order of their names."""
-    yield accuracy_per_stage(runs)
+    yield accuracy_per_stage(runs, title=tested_on(*chain(*runs.values())) or None)
     for label, (first, *_) in runs.items():
         for draw in FIGURES.values():
-            yield draw(first, title=label)
+            yield draw(first, title=", ".join(filter(None, [label, tested_on(first)])))
 
 
 def find_runs(folders: Sequence[Path]) -> list[Path]:
