@@ -21,9 +21,6 @@ from cilkit.runs.folder import check_comparison, find_run
 from cilkit.runs.outputs import SUMMARY, SUMMARY_UNFINISHED
 from cilkit.runs.records import EpochRecord, Record, RunRecord, dumps
 
-# Runs by method, one for each seed.
-Runs = dict[str, list[list[Record]]]
-
 
 def compare(
     config: Config,
@@ -33,7 +30,7 @@ def compare(
     observers: Sequence[Observer] = (),
     *,
     resume: bool = False,
-) -> Runs:
+) -> dict[str, list[list[Record]]]:
     """Run each method on each seed, `config` giving all else; leave `summary.json` in `out`.
 
     With `resume`, finished runs are kept and unfinished ones go on. Nobody else may write to `out`
@@ -41,7 +38,7 @@ def compare(
     """
     out, methods, seeds = as_path(out), plain(methods), plain(seeds)  # there may be arrays of them
     check_choice(config, methods, seeds)
-    runs: Runs = {method: [] for method in methods}
+    runs: dict[str, list[list[Record]]] = {method: [] for method in methods}
     with alone_in(out):
         from_main(lambda: check_folders(config, methods, seeds, out, resume or is_restarted()))
         for seed in seeds:

@@ -12,11 +12,12 @@ from quick import QUICK
 
 from cilkit import InputError, read_records, run, summary
 from cilkit.cli import main
-from cilkit.compare import Runs, compare, write_summary
+from cilkit.compare import compare, write_summary
 from cilkit.data.loader import Batch, Loader
 from cilkit.metrics import spread, table
 from cilkit.runs.checkpoint import NEWEST
 from cilkit.runs.records import EpochRecord, Record
+from cilkit.show.layout import Runs
 from cilkit.show.save import find_runs, group
 
 METHODS = ("finetune", "replay", "wa")

@@ -68,7 +68,7 @@ def in_processes(
 
 @pytest.mark.slow
 @every_method
-def test_any_record_can_be_gone_on_from_by_several_processes(
+def test_several_processes_go_on_from_a_stages_end_and_from_within_a_stage(
     method: str, in_processes: list[dict[str, list[int]]]
 ) -> None:
     assert [found[method] for found in in_processes] == [[]] * len(in_processes)

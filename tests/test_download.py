@@ -20,7 +20,7 @@ from torchvision.datasets import CIFAR100
 from cilkit import Config, DataSet, InputError
 from cilkit.data.datasets import build_dataset
 from cilkit.data.sources.cifar100 import ARCHIVE, FOLDER
-from cilkit.data.sources.download import checksum, fetch
+from cilkit.data.sources.download import fetch, md5_of
 from cilkit.machine.lock import held
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -303,14 +303,14 @@ def test_a_file_that_the_system_withholds_is_not_called_damaged(
 ) -> None:
     (tmp_path / ARCHIVE).write_bytes(archive)
     load(tmp_path)
-    whole = checksum
+    whole = md5_of
 
     def refuse(path: Path) -> str:
         if path.name == name:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return whole(path)
 
-    monkeypatch.setattr("cilkit.data.sources.cifar100.checksum", refuse)
+    monkeypatch.setattr("cilkit.data.sources.cifar100.md5_of", refuse)
     monkeypatch.setattr(CIFAR100, "_check_integrity", lambda _: False)
     with pytest.raises(InputError, match=rf"{FOLDER}/{name}' cannot be read: Permission denied"):
         load(tmp_path)

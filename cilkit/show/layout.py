@@ -167,7 +167,7 @@ def dot(records: Sequence[Record]) -> str:
 def name_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Write beside the panel the text of each (x, y, text, colour), joined to its point."""
     low, high = ax.get_ylim()
-    heights = spread([(y - low) / (high - low) for _, y, _, _ in ends], gap=0.08)
+    heights = apart([(y - low) / (high - low) for _, y, _, _ in ends], gap=0.08)
     for (x, y, text, color), height in zip(ends, heights, strict=True):
         line = {"arrowstyle": "-", "color": color, "linestyle": ":", "shrinkB": 3}
         at, beside = (x, y), (1.06, height)
@@ -175,7 +175,7 @@ def name_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
         label.set(verticalalignment="center", color=INK, parse_math=False)
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
+def apart(wanted: Sequence[float], gap: float) -> list[float]:
     """Return heights near those wanted, in the same order, `gap` apart and between 0 and 1."""
     order = np.argsort(wanted, kind="stable")
     steps = gap * np.arange(len(wanted))

@@ -40,7 +40,7 @@ from cilkit.methods.wa import WA
 from cilkit.runs.folder import rewrite
 from cilkit.runs.provenance import describe
 from cilkit.runs.records import EpochRecord, Examination, Record, StageRecord
-from cilkit.show.layout import FAINT, new_figure, spread
+from cilkit.show.layout import FAINT, apart, new_figure
 from cilkit.show.save import plot
 from cilkit.state import fingerprint_of
 
@@ -330,7 +330,7 @@ def name_lines(ax: Axes, curves: dict[Curve, dict[int, Timing]]) -> None:
     """Write each line's name and exponent beside its end, in the line's colour."""
     ends = [times[max(times)].cpu for times in curves.values()]
     low, high = np.log(ax.get_ylim())
-    heights = spread([(np.log(end) - low) / (high - low) for end in ends], gap=0.07)
+    heights = apart([(np.log(end) - low) / (high - low) for end in ends], gap=0.07)
     for line, height, (curve, times) in zip(ax.lines, heights, curves.items(), strict=False):
         slope = exponent([*times], [t.cpu for t in times.values()])
         text, color = f"{curve.name} {slope:.1f}", line.get_color()

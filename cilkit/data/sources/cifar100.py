@@ -11,7 +11,7 @@ import torch
 from cilkit.config import Config
 from cilkit.data.arrays import statistics
 from cilkit.data.samples import DataSet, Samples
-from cilkit.data.sources.download import checksum, fetch
+from cilkit.data.sources.download import fetch, md5_of
 from cilkit.errors import InputError
 
 FOLDER, ARCHIVE = "cifar-100-python", "cifar-100-python.tar.gz"
@@ -93,7 +93,7 @@ def wrong_file(folder: Path) -> str:
         if not path.is_file():
             return f"{str(path)!r} is missing; {ARCHIVE} holds it"
         try:
-            if checksum(path) != md5:
+            if md5_of(path) != md5:
                 return f"{str(path)!r} is damaged: its checksum is not that of CIFAR-100's"
         except OSError as error:
             return f"{str(path)!r} cannot be read: {error.strerror}"

@@ -27,7 +27,7 @@ def fetch(url: str, path: Path, md5: str) -> None:
     part = path.with_name(f"{path.name}.part")
     with held(path.parent):
         fetch_all(url, part)
-        if checksum(part) != md5:
+        if md5_of(part) != md5:
             part.unlink()
             raise InputError(
                 f"{url} sent something else than expected: its checksum is another one"
@@ -84,7 +84,7 @@ def size_of(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def checksum(path: Path) -> str:
+def md5_of(path: Path) -> str:
     """Return a file's MD5, which is what the public servers name."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
