@@ -1,9 +1,9 @@
-"""Three methods through the learner's doors, and what every method promises the loop."""
+"""Two methods through the learner's doors, and what every method promises the loop."""
 
 import json
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from conftest import TINY, TinyBackbone, tiny, tiny_learner
 from torch import Tensor, nn
 
-from cilkit import METHODS, Config, Learner, Scenario, Stage, build_scenario, learn
+from cilkit import METHODS, Learner, Scenario, Stage, build_scenario, learn
 from cilkit.heads import CilClassifier
 from cilkit.inference import features_of
 from cilkit.learner import Phase
@@ -38,39 +38,6 @@ class NearestMean(Replay):
         if "means" not in self.own:
             return seen.logits
         return -torch.cdist(F.normalize(seen.features), self.own["means"])
-
-
-class EWC(Learner):
-    """Tensors of its own: what weights were, and how much each mattered."""
-
-    @dataclass(frozen=True, kw_only=True)
-    class Settings(Config):
-        """How strict it is."""
-
-        ewc_lambda: float = 10.0  # how much old weights are held
-
-    def losses(self, seen: Seen, labels: Tensor) -> dict[str, Tensor]:
-        losses = super().losses(seen, labels)
-        if not self.own:
-            return losses
-        parts = [
-            (self.own[f"fisher.{name}"] * (weight - self.own[f"old.{name}"]) ** 2).sum()
-            for name, weight in self.model.named_parameters()
-            if f"old.{name}" in self.own
-        ]
-        return losses | {"ewc": self.config.ewc_lambda * torch.stack(parts).sum()}
-
-    def end(self, stage: Stage) -> dict[str, float]:
-        some = stage.train.take(torch.arange(20))
-        seen = self.model.see(some.images().to(self.model.device))
-        loss = F.cross_entropy(seen.logits, some.labels.to(self.model.device))
-        named = dict(self.model.named_parameters())
-        for (name, weight), slope in zip(
-            named.items(), torch.autograd.grad(loss, [*named.values()]), strict=True
-        ):
-            self.own[f"fisher.{name}"] = slope**2
-            self.own[f"old.{name}"] = weight.detach().clone()
-        return super().end(stage)
 
 
 class Several(nn.ModuleList):
@@ -123,7 +90,7 @@ class Drifting(Learner):
 
 
 SOME = (3, 4)  # the first stage's record, and the one after it, inside the second
-DOORS: dict[str, type[Learner]] = {"nearest-mean": NearestMean, "ewc": EWC, "growing": Growing}
+DOORS: dict[str, type[Learner]] = {"nearest-mean": NearestMean, "growing": Growing}
 
 
 def methods() -> dict[str, Callable[[], Learner]]:

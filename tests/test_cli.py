@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from doors import EWC
 
-from cilkit import METHODS, PRESETS
+from cilkit import PRESETS
 from cilkit.cli import Compare, main, parse
+from cilkit.methods.ewc import EWC
 from cilkit.methods.replay import Replay
 
 QUICK = ["--epochs", "1", "--base", "5", "--increment", "5", "--backbone", "resnet8"]
@@ -171,10 +171,7 @@ def test_two_processes_do_the_same_work_under_torchrun(tmp_path: Path) -> None:
     assert "Warning" not in done.stderr
 
 
-def test_a_comparison_takes_the_settings_of_all_its_methods(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(METHODS, "ewc", EWC)
+def test_a_comparison_takes_the_settings_of_all_its_methods() -> None:
     words = ["compare", "--methods", "ewc", "replay", "--ewc-lambda", "5", "--budget", "30"]
     command = parse([*words, "--out", "x"])
     assert isinstance(command, Compare)

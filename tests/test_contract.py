@@ -1,4 +1,4 @@
-"""What the loop relies on, for every method of the registry and three that go through all doors."""
+"""What the loop relies on, for every method of the registry and two that go through other doors."""
 
 import json
 from itertools import islice

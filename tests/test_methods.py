@@ -24,7 +24,7 @@ from cilkit.runs.records import EpochRecord, StageRecord, epoch_records, stage_r
 
 REPLAYING = ("replay", "replay-kd", "wa")
 DISTILLING = ("lwf", "replay-kd", "wa", "bic")
-LATER_LOSSES: dict[str, list[str]] = {}  # of methods that have others
+LATER_LOSSES = {"ewc": ["ce", "ewc"]}  # of methods that have others
 ONE_PHASE = [name for name, method in METHODS.items() if method.phases is Learner.phases]
 
 

@@ -3,6 +3,7 @@
 from cilkit.config import LEARNERS
 from cilkit.learner import Learner
 from cilkit.methods.bic import BiC
+from cilkit.methods.ewc import EWC
 from cilkit.methods.joint import Joint
 from cilkit.methods.lwf import LwF
 from cilkit.methods.replay import Replay
@@ -18,4 +19,5 @@ METHODS |= {
     "wa": WA,
     "joint": Joint,
     "bic": BiC,
+    "ewc": EWC,
 }

@@ -36,6 +36,7 @@ METHOD_COLORS = {
     "wa": "#000000",
     "joint": "#999999",
     "bic": "#332288",
+    "ewc": "#882255",
 }
 INK, FAINT = "#333333", "#CCCCCC"
 WIDTH = 7.0  # inches: 700 pixels on a page
