@@ -198,9 +198,8 @@ def compose(site: Path) -> str:
     return f"""<!DOCTYPE html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{facts["title"]}</title>
 <link rel="stylesheet" href="html/_static/pygments.css"><style>{style}</style>
-<script>window.MathJax = {{"options": {{"processHtmlClass": "math"}}}}</script>
-<script src="html/_static/vendor/tex-svg.js"></script></head>
-<body class="tex2jax_ignore">
+</head>
+<body>
 <header><p class="title">{facts["title"]}</p><p>{facts["author"]}</p>
 <p class="facts">{facts["subject"]}</p>{NOTE.format(at=at)}</header>
 {table_of_contents(bodies)}{"".join(map(str, bodies))}</body></html>"""
@@ -238,7 +237,6 @@ def print_twice(document: Path, browser: str) -> bytes:
         flags = ["--no-sandbox", "--disable-gpu"]
         page = playwright.chromium.launch(executable_path=browser, args=flags).new_page()
         page.goto(document.as_uri())
-        page.evaluate("MathJax.startup.promise.then(() => true)")
         settings: Any = dict.fromkeys(SETTINGS, True)
         reader = PdfReader(BytesIO(page.pdf(**settings)))
         numbers = {
