@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 from conftest import MakeLearner
+from doors import lines
 from torch import Tensor
 
 from cilkit.cli import main
@@ -86,11 +87,11 @@ def test_what_is_printed_learns_to_the_same_bits(
     tiny_scenario: Scenario,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    records = [*learn(make_learner(method), tiny_scenario)]
+    expected = lines(learn(make_learner(method), tiny_scenario))
     monkeypatch.setitem(METHODS, "printed", written(METHODS[method]))
     if method == "finetune":  # which is printed as the `Learner` that all others start from
         monkeypatch.setattr("cilkit.inference.Learner", METHODS["printed"])
-    assert [*learn(make_learner("printed"), tiny_scenario)] == records
+    assert lines(learn(make_learner("printed"), tiny_scenario)) == expected
 
 
 @pytest.mark.parametrize("method", ALL)

@@ -21,6 +21,7 @@ import kill
 import pytest
 import torch
 from conftest import Finished, MakeLearner, MakeModel
+from doors import lines
 from drawn import grow
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -677,10 +678,10 @@ def test_any_experiment_goes_on_after_any_record(
 ) -> None:
     before, after = make_learner(**experiment), make_learner(**experiment)
     scenario = build_scenario(tiny_dataset, before.config)
-    expected = list(learn(make_learner(**experiment), scenario))
-    records = list(islice(learn(before, scenario), int(place * len(expected))))
+    expected = lines(learn(make_learner(**experiment), scenario))
+    records = lines(islice(learn(before, scenario), int(place * len(expected))))
     restore(after, scenario.stages, *deepcopy(state_of(before)))
-    assert [*records, *learn(after, scenario)] == expected
+    assert records + lines(learn(after, scenario)) == expected
 
 
 @few_examples
@@ -690,11 +691,11 @@ def test_any_experiment_goes_on_after_any_step(
 ) -> None:
     before, after = make_learner(**experiment), make_learner(**experiment)
     scenario = build_scenario(tiny_dataset, before.config)
-    expected = list(learn(make_learner(**experiment), scenario))
+    expected = lines(learn(make_learner(**experiment), scenario))
     stop_after(before, step)
-    records = list(until_stopped(learn(before, scenario)))
+    records = lines(until_stopped(learn(before, scenario)))
     restore(after, scenario.stages, *deepcopy(state_of(before)))
-    assert [*records, *learn(after, scenario)] == expected
+    assert records + lines(learn(after, scenario)) == expected
 
 
 def stop_after(learner: Learner, step: int) -> None:
