@@ -22,9 +22,10 @@ from cilkit.methods import METHODS
 from cilkit.model import CilModel
 from cilkit.runs.records import EpochRecord, StageRecord, epoch_records, stage_records
 
-REPLAYING = ("replay", "replay-kd", "wa")
-DISTILLING = ("lwf", "replay-kd", "wa", "bic")
-LATER_LOSSES = {"ewc": ["ce", "ewc"]}  # of methods that have others
+REPLAYING = ("replay", "replay-kd", "wa", "icarl")
+DISTILLING = ("lwf", "replay-kd", "wa", "icarl", "bic")
+# of methods that have others
+LATER_LOSSES = {"fetril": ["ce", "pseudo"], "ewc": ["ce", "ewc"]}
 ONE_PHASE = [name for name, method in METHODS.items() if method.phases is Learner.phases]
 
 

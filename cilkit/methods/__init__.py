@@ -4,10 +4,14 @@ from cilkit.config import LEARNERS
 from cilkit.learner import Learner
 from cilkit.methods.bic import BiC
 from cilkit.methods.ewc import EWC
+from cilkit.methods.fetril import FeTrIL
+from cilkit.methods.icarl import ICaRL
 from cilkit.methods.joint import Joint
 from cilkit.methods.lwf import LwF
+from cilkit.methods.means import Means
 from cilkit.methods.replay import Replay
 from cilkit.methods.replay_kd import ReplayKD
+from cilkit.methods.ridge import Ridge
 from cilkit.methods.wa import WA
 
 METHODS: dict[str, type[Learner]] = LEARNERS  # `Config` needs to know them, too
@@ -18,6 +22,10 @@ METHODS |= {
     "replay-kd": ReplayKD,
     "wa": WA,
     "joint": Joint,
+    "icarl": ICaRL,
+    "means": Means,
+    "ridge": Ridge,
+    "fetril": FeTrIL,
     "bic": BiC,
     "ewc": EWC,
 }

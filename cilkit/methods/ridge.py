@@ -1,0 +1,71 @@
+"""Ridge regression on frozen features: nothing is forgotten (ACIL, Zhuang et al., NeurIPS 2022)."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cilkit.data.scenario import Stage
+from cilkit.inference import CHUNK, features_of
+from cilkit.machine.seeds import seed_for
+from cilkit.methods.frozen import Untrained
+from cilkit.model import Seen
+
+
+class Ridge(Untrained):
+    """The solution for all images so far, out of two sums to which each stage adds its images.
+
+    ACIL updates the inverse of the same matrix, stage by stage; sums say the same, and the order
+    of stages, of chunks and of images makes no difference.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings(Untrained.Settings):
+        """How simple the solution is, and in how many features."""
+
+        ridge: float = 1.0  # what the squares of the weights cost
+        expansion: int = 0  # random features that the backbone's are made into; 0: none, its own
+
+        @classmethod
+        def limits(cls) -> dict[str, tuple[float, float]]:
+            """Return the lowest and the highest number that makes sense."""
+            return super().limits() | {"ridge": (1e-9, 1e9), "expansion": (0, 65536)}
+
+    config: Settings
+
+    def end(self, stage: Stage) -> dict[str, float]:
+        """Add the new images to the sums, and solve again for all classes."""
+        features, labels = features_of(self.model, stage.train), stage.train.labels
+        if stage.n_old == 0:
+            self.own = self.nothing_seen(features.shape[1])
+        own, device = self.own, self.model.device
+        own["sums"] = F.pad(own["sums"], (0, 0, 0, stage.n_seen - stage.n_old))
+        for some, theirs in zip(features.split(CHUNK), labels.split(CHUNK), strict=True):
+            rows = self.expanded(some.to(device))
+            own["gram"] += rows.T @ rows
+            own["sums"] += F.one_hot(theirs, stage.n_seen).to(rows).T @ rows
+        cost = self.config.ridge * torch.eye(len(own["gram"])).to(own["gram"])
+        own["weight"] = torch.linalg.solve(own["gram"] + cost, own["sums"].T).T
+        return super().end(stage)
+
+    def nothing_seen(self, num_features: int) -> dict[str, Tensor]:
+        """Return empty sums, and the directions of the expansion, if one is asked for."""
+        seed, width = self.config.seed, self.config.expansion
+        generator = torch.Generator().manual_seed(seed_for(seed, width))
+        directions = torch.randn(num_features, width, generator=generator, dtype=torch.float64)
+        size = width or num_features
+        empty = {"gram": torch.zeros(size, size), "sums": torch.zeros(0, size)}
+        own = empty | {"directions": directions / num_features**0.5}
+        return {name: tensor.to(self.model.device, torch.float64) for name, tensor in own.items()}
+
+    def expanded(self, features: Tensor) -> Tensor:
+        """(B, num_features) -> (B, width), in float64."""
+        rows = features.double()
+        return (rows @ self.own["directions"]).relu() if self.config.expansion else rows
+
+    def scores(self, seen: Seen) -> Tensor:
+        """Let the solution answer, once there is one."""
+        if "weight" not in self.own:
+            return seen.logits
+        return self.expanded(seen.features) @ self.own["weight"].T
