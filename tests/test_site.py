@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
+from bs4 import BeautifulSoup
 from conftest import needs_browser
 from PIL import Image
 
@@ -86,6 +87,28 @@ def head(site: Path, page: str) -> dict[str, list[str]]:
 def setup_cell(notebook: Path) -> str:
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return "".join(next(c for c in cells if "setup" in c["metadata"].get("tags", []))["source"])
+
+
+def chinese(site: Path, page: str, links: str) -> list[bool]:
+    """Tell of each page that these links of a page lead to whether it is a Chinese one."""
+    soup = BeautifulSoup((site / page).read_text(encoding="utf-8"), "html.parser")
+    targets = [urljoin(page, link["href"].split("#")[0]) for link in soup.select(links)]
+    return [to.startswith("book/zh/") for to in targets if to.startswith("book/")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_below_a_page_stay_in_its_language(page: str, site: Path) -> None:
+    found = chinese(site, page, ".prev-next-area a")
+    assert found == ["/zh/" in page] * len(found)
+    assert len(found) > 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_sidebar_begins_with_pages_of_its_language(page: str, site: Path) -> None:
+    found = chinese(site, page, ".bd-links a.reference")
+    ours = len([name for name in PAGES if "/zh/" in name]) if "/zh/" in page else 0
+    assert found == [True] * ours + [False] * (len(found) - ours)
+    assert len(found) > 20
 
 
 # What is published installs, and leads to, what it was published from.

@@ -1,15 +1,20 @@
-"""The pages that are there in two languages lead to each other."""
+"""The pages that are there in two languages lead to each other, and each language on in itself."""
 
+from collections.abc import Callable
 from html import escape
-from posixpath import relpath
+from posixpath import dirname, join, normpath, relpath
 from typing import Any
 
+from bs4 import BeautifulSoup
+
 ENGLISH, CHINESE = "book/", "book/zh/"
+PART = "中文"  # the caption of the Chinese pages in _toc.yml
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Connect what follows to Sphinx."""
     app.connect("html-page-context", add_switch)
+    app.connect("html-page-context", stay_in_the_language, priority=900)  # after the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -34,3 +39,32 @@ def switch(page: str, twin: str, chinese: bool) -> str:
     }
     links = " · ".join(words[name] for name in names)
     return f'<nav class="languages" aria-label="Language">{links}</nav>'
+
+
+def stay_in_the_language(
+    app: Any, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Lead on to pages of this one's language, below the page and in the sidebar."""
+    chinese = page.startswith(CHINESE)
+    for way in ("prev", "next"):
+        if link := (context.get(way) or {}).get("link"):
+            leads_to = normpath(join(dirname(page), link))
+            context[way] = context[way] if leads_to.startswith(CHINESE) == chinese else None
+    if "generate_toctree_html" in context:
+        context["generate_toctree_html"] = in_order(context["generate_toctree_html"], chinese)
+
+
+def in_order(theirs: Callable[..., Any], chinese: bool) -> Callable[..., Any]:
+    """Return the sidebar's maker: on Chinese pages the Chinese ones come first, else not at all."""
+
+    def ours(*options: Any, **named: Any) -> Any:
+        soup = BeautifulSoup(str(theirs(*options, **named)), "html.parser")
+        for caption in soup("p", class_="caption"):
+            if caption.get_text(strip=True) == PART:
+                pages = caption.find_next_sibling("ul").extract()
+                caption.extract()
+                for part in (pages, caption) if chinese else ():
+                    soup.insert(0, part)
+        return soup
+
+    return ours
