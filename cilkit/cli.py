@@ -1,4 +1,4 @@
-"""The command line: `cilkit run`, `compare`, `plot`, `data`, `show` and `predict`.
+"""The command line: `cilkit run`, `compare`, `extend`, `plot`, `data`, `show` and `predict`.
 
 `python -m cilkit` is the same, and so is `torchrun ... -m cilkit`. Settings are `Config`'s fields;
 a preset gives them values, options change them.
@@ -55,6 +55,8 @@ class Run:
     out: Path  # the folder for the results
     preset: Preset = DEFAULT_PRESET
     resume: bool = False  # go on with the run that is in the folder
+    # copy the exemplars' files into the folder at the end: `cilkit extend` needs no others then
+    keep_pixels: bool = False
     csv: bool = False  # write tables too: epochs.csv and stages.csv
     tensorboard: bool = False  # write scalars for TensorBoard too
 
@@ -70,7 +72,7 @@ class Run:
         if is_main():
             observers += [Csv(out, resume)] if self.csv else []
         with stoppable():
-            run(self.config, out, observers, resume=resume)
+            run(self.config, out, observers, resume=resume, keep_pixels=self.keep_pixels)
         draw([out], out)
 
     def beside(self) -> list[str]:
@@ -108,6 +110,49 @@ class Compare:
             runs = compare(self.config, self.methods, self.seeds, out, [Console()], resume=resume)
         if is_main():
             print(table(runs))
+        draw([out], out)
+
+
+@dataclass
+class Extend:
+    """Teach more classes to what a finished run has learnt; leave the whole in another folder."""
+
+    run: Positional[Path]  # the folder of the finished run, which stays as it is
+    data_path: Path  # the data set with the new classes
+    out: Path  # the folder for the results
+    increment: int | None = None  # new classes of each stage; by default all come in one
+    dataset: str | None = None  # folder or npz, where it is another kind than the run's
+    split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
+    test_known: bool = False  # of classes that the run knows, leave all but the test images alone
+    old_data: Path | None = None  # where the run's own data set is now, if it has moved
+    budget: int | None = None  # exemplars kept from now on
+    device: str | None = None  # auto, cpu, cuda or cuda:N; by default as the run has it
+    workers: int | None = None  # processes that read files; by default as the run has it
+    keep_pixels: bool = False  # copy the exemplars' files into the folder at the end
+    resume: bool = False  # go on with the extension that is in the folder
+
+    def __call__(self) -> None:
+        """Extend, and draw."""
+        from cilkit.runs.folder import check_out
+        from cilkit.show.save import figure_names
+        from cilkit.trained.extending import extend
+
+        out, resume = as_path(self.out), self.resume or is_restarted()
+        from_main(lambda: check_out(out, resume, figure_names()))
+        names = ("increment", "dataset", "budget", "device", "workers")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        given |= {"data_path": self.data_path, "split_file": self.split_file}
+        with stoppable():
+            extend(
+                self.run,
+                out,
+                [Console()],
+                settings=given,
+                test_known=self.test_known,
+                old_data=self.old_data,
+                keep_pixels=self.keep_pixels,
+                resume=resume,
+            )
         draw([out], out)
 
 
@@ -198,7 +243,7 @@ def draw(folders: Sequence[Path], out: Path | None) -> None:
             print(f"drew {path}")
 
 
-Command = Run | Compare | Plot | Data | Show | Predict
+Command = Run | Compare | Extend | Plot | Data | Show | Predict
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -224,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sentence = explain(error)  # every process speaks: one alone may have the trouble
         if not sentence:  # a mistake of ours, which deserves its traceback
             raise
-        if isinstance(command, Run | Compare):
+        if isinstance(command, Run | Compare | Extend):
             sentence += "; what was saved is whole: go on with --resume"
         return say(sentence, 1)
 
@@ -270,6 +315,7 @@ def parse(words: list[str]) -> Command:
     commands: Any = (
         Annotated[Run, subcommand("run", default=run)]
         | Annotated[Compare, subcommand("compare", default=compare)]
+        | Annotated[Extend, subcommand("extend")]
         | Annotated[Plot, subcommand("plot")]
         | Annotated[Data, subcommand("data")]
         | Annotated[Show, subcommand("show")]

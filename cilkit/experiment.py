@@ -33,7 +33,7 @@ from cilkit.methods.replay import Replay
 from cilkit.model import CilModel, Normalise
 from cilkit.runs import checkpoint
 from cilkit.runs.checkpoint import Checkpoint
-from cilkit.runs.folder import append, check_same_data, find_run, rewrite
+from cilkit.runs.folder import append, check_same_data, find_run, keep_files, rewrite
 from cilkit.runs.provenance import describe
 from cilkit.runs.records import EpochRecord, Record, ResumeRecord, RunRecord, StageRecord
 from cilkit.state import check_all_is_saved, restore, state_of
@@ -49,10 +49,16 @@ def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scen
     Raises `InputError` for whatever is unknown, missing or does not fit, before any work starts.
     """
     config = naming(dataset, config)
+    scenario = build_scenario(read(config, dataset), config)
+    return build_learner(config, scenario), scenario
+
+
+def read(config: Config, dataset: DataSet | None = None) -> DataSet:
+    """Return the data set that is given or named, without damage, ready for this machine."""
     check_names(config, dataset)
     check_torchvision()
     make_room(config.workers, loaders=2)  # the training's wait while others read for a test
-    device = find_device(config.device)
+    find_device(config.device)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     with one_at_first():
@@ -60,14 +66,18 @@ def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scen
     dataset = with_validation(without_damage(dataset, config), config)
     if config.augment == "timm":
         check_policy(dataset, config)
-    scenario = build_scenario(dataset, config)
+    return dataset
+
+
+def build_learner(config: Config, scenario: Scenario) -> Learner:
+    """Return the learner, which knows nothing yet; refuse stages that cannot be trained."""
     check_stages(config, scenario)
     seed_all(config.seed)
-    model = build_model(config, scenario).to(device)
+    model = build_model(config, scenario).to(find_device(config.device))
     if config.sync_bn:
         model = synchronise(model)
     check_batch_norm(model, config, scenario)
-    return METHODS[config.method](model, config), scenario
+    return METHODS[config.method](model, config)
 
 
 def naming(dataset: DataSet | None, config: Config) -> Config:
@@ -100,18 +110,22 @@ def check_stages(config: Config, scenario: Scenario) -> None:
 
 
 def images_by_stage(config: Config, scenario: Scenario) -> list[int]:
-    """Return how many images each stage trains on; nothing where a method chooses."""
+    """Return how many images each stage trains on; nothing where a method chooses.
+
+    Stages that were trained elsewhere have none.
+    """
     method = METHODS[config.method]
     samples, share = method.samples, Memory(config).share
     if method.phases is not Learner.phases:
         return []
+    stages = [stage for stage in scenario.stages if len(stage.train)]
     if samples is Joint.samples:
-        return [len(stage.train_so_far) for stage in scenario.stages]
-    counts = [len(stage.train) for stage in scenario.stages]
+        return [len(stage.train_so_far) for stage in stages]
+    counts = [len(stage.train) for stage in stages]
     if samples is Replay.samples:
-        for stage in scenario.stages[1:]:
+        for place, stage in enumerate(stages):
             of_old = stage.train_so_far.labels.bincount()[: stage.n_old]
-            counts[stage.index] += int(of_old.clamp(max=share(stage.n_old)).sum())
+            counts[place] += int(of_old.clamp(max=share(max(1, stage.n_old))).sum())
     return counts if samples in (Learner.samples, Replay.samples) else []
 
 
@@ -153,38 +167,52 @@ def run(
     resume: bool = False,
     start: Checkpoint | None = None,
     dataset: DataSet | None = None,
+    keep_pixels: bool = False,
 ) -> list[Record]:
     """Do the whole experiment, keep it in the folder `out`, and show observers each record.
 
     With `resume`, go on with the run in `out`: observers see its earlier records again, so none of
     them knows of the interruption. Nobody else may write to `out` meanwhile. `start` is a
     checkpoint to begin with in place of nothing, `dataset` one to use in place of what `config`
-    names.
+    names. With `keep_pixels`, copies of the exemplars' files are in `out` at the end.
     """
     config, out = naming(dataset, config), out and as_path(out)
     with alone_in(out):
         found = from_main(lambda: find_run(out, config, resume))
         learner, scenario = build(config, dataset)
         described = describe(config, scenario)
-        records = first_records(described, found, start)
         if begin_with := found or start:
             check_same_data(begin_with.records[0], described)
             take_up(learner, scenario, begin_with)
+        records = first_records(described, found, start)
         if found and "images" not in found.numbers:  # an earlier version's
             save(out, learner, scenario.dataset, records)
-        rewrite(out, records)
-        show(records, observers)
-        try:
-            for record in timed(learn(learner, scenario)):
-                records.append(record)
-                if is_due(record, config):
-                    save(out, learner, scenario.dataset, records)
-                append(out, record)
-                show([record], observers)
-        except Stopped:
-            save(out, learner, scenario.dataset, records)
-            raise
+        go_on(learner, scenario, records, out, observers)
+        if keep_pixels:
+            keep_files(out, learner.memory.exemplars.store)
         return records
+
+
+def go_on(
+    learner: Learner,
+    scenario: Scenario,
+    records: list[Record],
+    out: Path | None,
+    observers: Sequence[Observer],
+) -> None:
+    """Do what is left of an experiment; add to its records, in `out` too, and show them all."""
+    rewrite(out, records)
+    show(records, observers)
+    try:
+        for record in timed(learn(learner, scenario)):
+            records.append(record)
+            if is_due(record, learner.config):
+                save(out, learner, scenario.dataset, records)
+            append(out, record)
+            show([record], observers)
+    except Stopped:
+        save(out, learner, scenario.dataset, records)
+        raise
 
 
 def first_records(

@@ -163,11 +163,14 @@ def summary(records: Sequence[Record]) -> dict[str, float]:
 
 
 def tested_on(*runs: Iterable[Record]) -> str:
-    """Return what a title must say of runs that were not tested on the test images, else ''."""
+    """Return what a title must say of runs that were not tested on all test images, else ''."""
     firsts = [one for records in runs for one in records if isinstance(one, RunRecord)]
     shares = dict.fromkeys(first.config.get("validation", 0.0) for first in firsts)
     percent = " or ".join(f"{100 * share:g} %" for share in shares)
-    return f"tested on {percent} of the training images (validation)" if any(shares) else ""
+    lacking = max((len(first.data.get("not tested", ())) for first in firsts), default=0)
+    said = [f"tested on {percent} of the training images (validation)"] if any(shares) else []
+    said += [f"{lacking} classes not tested"] if lacking else []
+    return ", ".join(said)
 
 
 def summarise(runs: Mapping[str, Iterable[Sequence[Record]]]) -> dict[str, dict[str, list[float]]]:

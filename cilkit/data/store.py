@@ -83,6 +83,13 @@ class Files:
         shift = (starts[rows] - (ends - lengths)).repeat_interleave(lengths)
         return Files(self.config, self.paths[letters + shift], ends)
 
+    def below(self, config: Config) -> "Files":
+        """Return the same files for other settings, by whole paths where the folder differs."""
+        if config.data_path == self.config.data_path:
+            return Files(config, self.paths, self.ends)
+        paths = (os.fsencode(os.path.abspath(self.path(row))) for row in range(len(self)))
+        return Files.of(config, paths)
+
     def batches(self, rows: Sequence[Tensor]) -> Iterator[Tensor]:
         """Yield `self[rows]` for each, read ahead by `config.workers` processes."""
         loader = in_workers(self, self.config.workers, sampler=list(rows), batch_size=None)

@@ -1,9 +1,11 @@
 """The folder of a run: its records, and whether it may be used. Chapter 9."""
 
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cilkit.config import Config
+from cilkit.data.store import Files, Store
 from cilkit.errors import InputError
 from cilkit.machine.lock import check_writable
 from cilkit.machine.processes import is_main, is_restarted
@@ -11,6 +13,8 @@ from cilkit.runs import checkpoint
 from cilkit.runs.checkpoint import Checkpoint
 from cilkit.runs.outputs import (
     HALVES,
+    KEPT,
+    KEPT_UNFINISHED,
     RECORDS_UNFINISHED,
     RUN,
     RUNS,
@@ -43,6 +47,30 @@ def rewrite(out: Path | None, records: Iterable[Record]) -> None:
         lines = "".join(record.line + "\n" for record in records)
         unfinished.write_text(lines, encoding="utf-8")
         unfinished.replace(out / RECORDS)
+
+
+def keep_files(out: Path | None, exemplars: Store) -> None:
+    """Copy exemplars' files into the folder of a run, all or none, unless it has them already.
+
+    They are called by their numbers. Pixels in memory need no copy: the checkpoint has them.
+    """
+    if out is None or not is_main() or not isinstance(exemplars, Files) or (out / KEPT).exists():
+        return
+    unfinished = out / KEPT_UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir()
+        for row in range(len(exemplars)):
+            shutil.copyfile(exemplars.path(row), unfinished / kept_name(row))
+        unfinished.replace(out / KEPT)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def kept_name(row: int) -> str:
+    """Return what the copy of an exemplar is called."""
+    return f"{row:06d}"
 
 
 def find_run(out: Path | None, config: Config, resume: bool) -> Checkpoint | None:

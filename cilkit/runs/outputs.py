@@ -18,6 +18,7 @@ from cilkit.runs.records import RECORDS
 
 RECORDS_UNFINISHED = "records.unfinished"
 SUMMARY, SUMMARY_UNFINISHED = "summary.json", "summary.unfinished"
+KEPT, KEPT_UNFINISHED = "exemplars", "exemplars.unfinished"
 SHEET = "contact-sheet.png"
 EVENTS = "events.out.tfevents.*"
 # The tables' columns. Losses and facts that a method does not have stay empty, so that all runs'
@@ -38,9 +39,10 @@ TABLES = {
 DRAWN = {"Software": "cilkit"}  # stands in each figure, so that it is known again
 
 # What tells that a folder holds a run, or runs in folders of their own; * is any text.
-RUN = (RECORDS, NEWEST, PREVIOUS)
+RUN = (RECORDS, NEWEST, PREVIOUS, KEPT)
 RUNS = (SUMMARY, "first-stage-seed*", f"*/{RECORDS}")
-HALVES = (RECORDS_UNFINISHED, UNFINISHED, SUMMARY_UNFINISHED)  # what a crash leaves
+# What a crash leaves.
+HALVES = (RECORDS_UNFINISHED, UNFINISHED, SUMMARY_UNFINISHED, KEPT_UNFINISHED)
 
 
 def taken(folder: Path, names: Iterable[str]) -> list[Path]:
