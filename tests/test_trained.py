@@ -168,7 +168,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda folder: (folder / NEWEST).unlink(), "no run in .* it lacks checkpoint"),
     "unfinished": (unfinished, "has finished 1 of its 2 stages; go on with it by --resume"),
     "newer": (lambda folder: altered(folder, hue=3), "another version .*settings hue are unknown"),
-    "strange": (lambda folder: altered(folder, method="ewc"), "unknown method 'ewc'; known: "),
+    "strange": (lambda folder: altered(folder, method="mine"), "unknown method 'mine'; known: "),
     "older": (without_statistics, "made by an earlier version"),
     "damaged": (damaged, "is damaged"),
     "misfit": (lambda folder: altered(folder, backbone="mlp"), "does not fit these settings"),
