@@ -85,34 +85,44 @@ class ResNet(nn.Module):
 class MLP(nn.Module):
     """Two hidden layers and no convolution: the network that the laboratory trains in a page."""
 
-    def __init__(self, channels: int = 1) -> None:
-        """Build 64 pixels -> 128 -> 64 features, for images of `channels` colours."""
+    def __init__(self, channels: int = 1, last_relu: bool = True, shows_maps: bool = False) -> None:
+        """Build 64 pixels -> 128 -> 64 features, for images of `channels` colours.
+
+        `last_relu` and `shows_maps` are those of `ResNet`; the two layers' maps have one pixel.
+        """
         super().__init__()
         self.hidden = nn.Linear(64 * channels, 128)
         self.last = nn.Linear(128, 64)
+        self.last_relu, self.shows_maps = last_relu, shows_maps
+        self.maps: tuple[Tensor, ...] = ()
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, channels, H, W) -> features (B, 64); images are made 8x8 by averaging."""
         pixels = F.adaptive_avg_pool2d(images, 8).flatten(1)  # images of 8x8 stay as they are
-        return F.relu(self.last(F.relu(self.hidden(pixels))))
+        hidden = F.relu(self.hidden(pixels))
+        features = self.last(hidden)
+        features = F.relu(features) if self.last_relu else features
+        if self.shows_maps:
+            self.maps = (hidden[:, :, None, None], features[:, :, None, None])
+        return features
 
 
 RESNETS: dict[str, Callable[..., nn.Module]] = {
     f"resnet{depth}": partial(ResNet, depth) for depth in (8, 20, 32, 44, 56, 110)
 }
 RESNETS["resnet8-stride2"] = partial(ResNet, 8, stride=2)
-BACKBONES: dict[str, Callable[..., nn.Module]] = RESNETS | {"mlp": MLP}
+OURS = RESNETS | {"mlp": MLP}
+BACKBONES: dict[str, Callable[..., nn.Module]] = {**OURS}
 
 
 def build_backbone(name: str, channels: int, **options: Any) -> nn.Module:
     """Return the network `name`, untrained: images (B, channels, H, W) -> features (B, D).
 
-    Options are those of `ResNet`, for methods that need them.
+    Options are those of `ResNet` and `MLP`, for methods that need them.
     """
-    if options and name not in RESNETS:
+    if options and name not in OURS:
         raise InputError(
-            f"backbone is {name!r}; this method needs one of cilkit's residual networks: "
-            f"{', '.join(RESNETS)}"
+            f"backbone is {name!r}; this method needs one of cilkit's own: {', '.join(OURS)}"
         )
     if name in BACKBONES:
         return BACKBONES[name](channels, **options)

@@ -47,8 +47,8 @@ def names_of(settings: Any) -> list[str]:
 class Config(metaclass=OfItsMethod):
     """The settings that all methods have; a method's own stand beside it, as `Settings`."""
 
-    # finetune, lwf, replay, replay-kd, wa, joint, icarl, means, ridge, fetril
-    # bic or ewc
+    # finetune, lwf, replay, replay-kd, wa, joint, icarl, means, ridge, fetril,
+    # bic, ewc or lucir
     method: str = "wa"
     seed: int = 0  # weights, order of the images, augmentation
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -68,6 +69,48 @@ class CilClassifier(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, num_features) -> logits (B, n_classes)."""
         return torch.cat([head(features) for head in self.heads], dim=1)
+
+
+class CosineClassifier(CilClassifier):
+    """Logits are eta times the cosines of features and prototypes; eta is learned.
+
+    Prototypes may have any length, and no bias. A class may have several of them, `proxies`: rows
+    side by side, whose cosines are averaged with their own softmax as weights (PODNet, section
+    3.2).
+    """
+
+    proxies = 1  # prototypes of each class; to be set before the first one
+
+    def __init__(self, num_features: int, bias: bool = False, init: str = "torch") -> None:
+        """Build a classifier of no classes yet, without a bias whatever is asked for."""
+        super().__init__(num_features)
+        self.eta = nn.Parameter(torch.ones(()))
+
+    @property
+    def head_sizes(self) -> list[int]:
+        """Return how many classes each stage brought."""
+        return [len(head.weight) // self.proxies for head in self.heads]
+
+    def grow_to(self, n_classes: int) -> None:
+        """Add prototypes of the classes that are missing; the rest stays untouched."""
+        missing = n_classes - self.n_classes
+        if missing > 0:
+            self.heads.append(nn.Linear(self.num_features, missing * self.proxies, bias=False))
+
+    def norms(self) -> list[float]:
+        """Return the length of each class's prototype, or the mean of its several."""
+        lengths = self.weight.detach().norm(dim=1).view(-1, self.proxies).mean(1)
+        return [round(length, 5) for length in lengths.tolist()]
+
+    def cosines(self, features: Tensor) -> Tensor:
+        """Features (B, num_features) -> each class's cosine, or mean of several, (B, n_classes)."""
+        found = F.normalize(features) @ F.normalize(self.weight).T
+        of_class = found.unflatten(1, (-1, self.proxies))  # of no image, too
+        return (of_class.softmax(2) * of_class).sum(2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, num_features) -> logits (B, n_classes)."""
+        return self.eta * self.cosines(features)
 
 
 class CorrectedClassifier(CilClassifier):

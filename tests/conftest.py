@@ -47,16 +47,22 @@ def one_thread() -> None:
 
 
 class TinyBackbone(nn.Module):
-    """Images (B, 3, 8, 8) -> features (B, 16) that are not negative."""
+    """Images (B, 3, 8, 8) -> features (B, 16), with the options that a method may ask for."""
 
     width = 16
 
-    def __init__(self) -> None:
+    def __init__(self, last_relu: bool = True, shows_maps: bool = False) -> None:
         super().__init__()
         self.linear = nn.Linear(3 * 8 * 8, self.width)
+        self.last_relu, self.shows_maps = last_relu, shows_maps
+        self.maps: tuple[Tensor, ...] = ()
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.linear(images.flatten(1)).relu()
+        features = self.linear(images.flatten(1))
+        features = features.relu() if self.last_relu else features
+        if self.shows_maps:
+            self.maps = (features.unflatten(1, (4, 2, 2)),)
+        return features
 
 
 def tiny() -> DataSet:
@@ -83,8 +89,10 @@ def tiny_model(
 
 def tiny_learner(method: type[Learner], config: Config) -> Learner:
     """Return a new learner, with the classifier that its method has, and a tiny backbone."""
+    seed_all(0)
+    backbone = TinyBackbone(**method.backbone)
     classifier = method.classifier(TinyBackbone.width, config.head_bias)
-    return method(tiny_model(classifier, tiny()), config)
+    return method(tiny_model(classifier, tiny(), backbone), config)
 
 
 # Three stages of two classes, two epochs each, 12 exemplars.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cilkit.backbones import build_backbone
+from cilkit.compare import shares_first_stage
 from cilkit.config import Config
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Scenario, Stage, build_scenario
@@ -25,7 +26,11 @@ from cilkit.runs.records import EpochRecord, StageRecord, epoch_records, stage_r
 REPLAYING = ("replay", "replay-kd", "wa", "icarl")
 DISTILLING = ("lwf", "replay-kd", "wa", "icarl", "bic")
 # of methods that have others
-LATER_LOSSES = {"fetril": ["ce", "pseudo"], "ewc": ["ce", "ewc"]}
+LATER_LOSSES = {
+    "fetril": ["ce", "pseudo"],
+    "ewc": ["ce", "ewc"],
+    "lucir": ["ce", "features", "ranking"],
+}
 ONE_PHASE = [name for name, method in METHODS.items() if method.phases is Learner.phases]
 
 
@@ -140,7 +145,7 @@ def test_the_first_stages_loss_is_plain_cross_entropy(
 
 
 SHARING = [
-    name for name in METHODS if Config(method=name).shares_first_stage and name != "finetune"
+    name for name in METHODS if shares_first_stage(Config(method=name)) and name != "finetune"
 ]
 
 

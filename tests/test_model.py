@@ -590,7 +590,18 @@ def test_a_backbone_shows_what_its_three_groups_made_and_features_are_the_same()
     assert torch.equal(seen.features, silent(images))
 
 
-@pytest.mark.parametrize("name", ["mlp", "resnet18"])
-def test_options_of_our_residual_networks_are_refused_for_others(name: str) -> None:
-    with pytest.raises(InputError, match=f"backbone is '{name}'; this method needs one of"):
-        build_backbone(name, 3, last_relu=False)
+def test_the_laboratorys_network_has_the_same_options() -> None:
+    torch.manual_seed(0)
+    silent, images = build_backbone("mlp", 3), some_images() / 255
+    showing = build_backbone("mlp", 3, last_relu=False, shows_maps=True)
+    showing.load_state_dict(silent.state_dict())
+    features = showing(images)
+    assert torch.equal(features.relu(), silent(images)) and bool((features < 0).any())
+    maps: Any = showing.maps
+    assert [tuple(one.shape[1:]) for one in maps] == [(128, 1, 1), (64, 1, 1)]
+    assert torch.equal(maps[-1].flatten(1), features)
+
+
+def test_options_of_our_own_networks_are_refused_for_others() -> None:
+    with pytest.raises(InputError, match="backbone is 'resnet18'; this method needs one of"):
+        build_backbone("resnet18", 3, last_relu=False)

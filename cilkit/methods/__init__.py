@@ -7,6 +7,7 @@ from cilkit.methods.ewc import EWC
 from cilkit.methods.fetril import FeTrIL
 from cilkit.methods.icarl import ICaRL
 from cilkit.methods.joint import Joint
+from cilkit.methods.lucir import LUCIR
 from cilkit.methods.lwf import LwF
 from cilkit.methods.means import Means
 from cilkit.methods.replay import Replay
@@ -28,4 +29,5 @@ METHODS |= {
     "fetril": FeTrIL,
     "bic": BiC,
     "ewc": EWC,
+    "lucir": LUCIR,
 }

@@ -41,6 +41,7 @@ METHOD_COLORS = {
     "fetril": "#661100",
     "bic": "#332288",
     "ewc": "#882255",
+    "lucir": "#999933",
 }
 INK, FAINT = "#333333", "#CCCCCC"
 WIDTH = 7.0  # inches: 700 pixels on a page
