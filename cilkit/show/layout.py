@@ -40,8 +40,8 @@ METHOD_COLORS = {
     "ridge": "#B2182B",
     "fetril": "#661100",
     "bic": "#332288",
-    "ewc": "#882255",
-    "lucir": "#999933",
+    "ewc": "#F781BF",
+    "lucir": "#7F7F00",
 }
 INK, FAINT = "#333333", "#CCCCCC"
 WIDTH = 7.0  # inches: 700 pixels on a page
