@@ -103,3 +103,13 @@ CHARACTER = r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
 def test_no_line_breaks_between_two_characters_where_a_page_would_show_a_space(path: Path) -> None:
     text = prose(path) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
     assert re.findall(rf".{{0,9}}{CHARACTER}\n *{CHARACTER}.{{0,9}}", text) == []
+
+
+@pytest.mark.parametrize(
+    "path", [p for f in (BOOK, CHINESE) for p in sorted(f.glob("*.ipynb"))], ids=str
+)
+def test_links_to_words_of_the_glossary_lead_to_one(path: Path) -> None:
+    words = [term for entry in entries(path.parent / "glossary.md") for term in entry]
+    places = {"term-" + "-".join(re.findall(r"[A-Za-z0-9]+", word)) for word in words}
+    linked = re.findall(r"glossary\.md#([^)]+)\)", prose(path))
+    assert [place for place in linked if place not in places] == []

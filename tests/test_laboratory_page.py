@@ -657,11 +657,11 @@ def test_a_chapters_link_is_understood(chapter: str, hash_: str, visit: Visit) -
 
 
 def test_a_link_to_settings_is_written_as_html_across_the_lines_of_a_notebook() -> None:
-    path = Path(__file__).parents[1] / "book" / "_ext" / "laboratory.py"
-    spec = spec_from_file_location("laboratory", path)
+    path = Path(__file__).parents[1] / "book" / "_ext" / "links.py"
+    spec = spec_from_file_location("links", path)
     assert spec is not None and spec.loader is not None
     extension = module_from_spec(spec)
     spec.loader.exec_module(extension)
     source = ['["Guess: [at\\n",\n "random](../lab.md#T=4&t2=0)."]']
-    extension.open_at_settings(None, "", source)
+    extension.lead_to_the_place(None, "", source)
     assert json.loads(source[0]) == ["Guess: <a href='../lab.html#T=4&t2=0'>at\n", "random</a>."]

@@ -25,6 +25,8 @@ PROMPTS = {
     "Hide the set-up cell": "隐藏准备单元格",
     "Show a solution": "显示一种解答",
     "Hide a solution": "隐藏解答",
+    "Show the code": "显示代码",
+    "Hide the code": "隐藏代码",
 }
 
 
