@@ -33,8 +33,9 @@ from cilkit.machine.stopping import Stopped, stoppable
 from cilkit.methods import METHODS
 from cilkit.presets import PRESETS
 from cilkit.runs.outputs import EVENTS, TABLES
+from cilkit.show.console import Console
 from cilkit.show.flat import flat
-from cilkit.show.observers import Console, Csv, TensorBoard
+from cilkit.show.observers import Csv, TensorBoard
 
 Preset = Annotated[
     str, arg(help=f"the settings to start from: {', '.join(PRESETS)}", metavar="NAME")

@@ -31,6 +31,7 @@ from cilkit.methods import METHODS
 from cilkit.methods.joint import Joint
 from cilkit.methods.replay import Replay
 from cilkit.model import CilModel, Normalise
+from cilkit.progress import Progress as Steps
 from cilkit.runs import checkpoint
 from cilkit.runs.checkpoint import Checkpoint
 from cilkit.runs.folder import append, check_same_data, find_run, keep_files, rewrite
@@ -203,6 +204,7 @@ def go_on(
     """Do what is left of an experiment; add to its records, in `out` too, and show them all."""
     rewrite(out, records)
     show(records, observers)
+    learner.progress.watchers = those_who_watch_steps(observers)
     try:
         for record in timed(learn(learner, scenario)):
             records.append(record)
@@ -268,6 +270,11 @@ def show(records: Iterable[Record], observers: Sequence[Observer]) -> None:
         for record in records:
             for observe in observers:
                 observe(record)
+
+
+def those_who_watch_steps(observers: Sequence[Observer]) -> list[Callable[[Steps], None]]:
+    """Return what observers want to be called after each step, in the main process."""
+    return [o.stepped for o in observers if hasattr(o, "stepped")] if is_main() else []
 
 
 def timed(records: Iterable[Progress]) -> Iterator[Progress]:

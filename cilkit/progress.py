@@ -1,6 +1,6 @@
 """How far a run is: counters, means of the epoch, and the optimizer of the phase."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 
 import torch
@@ -67,6 +67,7 @@ class Progress:
         """Start before the first stage."""
         self.stages_done, self.epoch, self.step = 0, 0, 0  # an epoch counts through all phases
         self.means = Means()  # of the epoch so far
+        self.watchers: list[Callable[[Progress], None]] = []  # are told of each step
         self.optimizer: torch.optim.Optimizer | None = None
         self.momentum: dict[str, Tensor] = {}  # a checkpoint's, until the optimizer is built
 
@@ -102,6 +103,8 @@ class Progress:
         """Count a step of `count` images; raise `Stopped` if somebody wants the program to end."""
         self.means.add(count, values)
         self.step += 1
+        for watch in self.watchers:
+            watch(self)
         stop_if_asked(self.step)
 
     def finish_epoch(self, model: nn.Module) -> dict[str, float]:

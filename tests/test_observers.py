@@ -7,20 +7,26 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, replace
 from math import inf, isnan, nan
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from conftest import Finished
 
+from cilkit import Config
 from cilkit.metrics import old_and_new_accuracy, stage_accuracy
+from cilkit.progress import Progress
 from cilkit.runs.records import (
     EpochRecord,
     Record,
+    RunRecord,
     StageRecord,
     epoch_records,
     from_json,
     stage_records,
 )
-from cilkit.show.observers import Console, Csv, TensorBoard
+from cilkit.show.console import Console, exemplars, in_words
+from cilkit.show.observers import Csv, TensorBoard
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +123,7 @@ def test_tensorboard_gets_each_stages_accuracy(records: list[Record], tmp_path: 
     assert found == pytest.approx([stage_accuracy(record) for record in stage_records(records)])
 
 
-def test_the_console_says_a_line_for_each_stage_and_shows_no_bar_where_nobody_sits(
+def test_the_console_says_a_line_for_each_stage_of_a_quick_run_and_shows_no_bar(
     records: list[Record],
 ) -> None:
     out, err = io.StringIO(), io.StringIO()
@@ -130,3 +136,79 @@ def test_the_console_says_a_line_for_each_stage_and_shows_no_bar_where_nobody_si
     assert f"old {old:5.1f}  new {new:5.1f}" in out.getvalue().splitlines()[-1]
     assert len(out.getvalue().splitlines()) == 1 + 3
     assert err.getvalue() == ""
+
+
+def said_by(records: list[Record], seconds: float, out: io.StringIO) -> list[str]:
+    """Return what the console says where every epoch takes so many seconds."""
+    now = [0.0]
+    with redirect_stdout(out):
+        console = Console(clock=lambda: now[0])
+        for record in records:
+            if isinstance(record, EpochRecord):
+                now[0] += seconds
+                record = replace(record, seconds=seconds)
+            console(record)
+    return [line for line in out.getvalue().splitlines() if "epoch" in line]
+
+
+def test_in_a_file_a_long_run_says_where_it_is_and_how_long_it_takes(
+    records: list[Record],
+) -> None:
+    """Of 4, 3 and 3 classes of like size, and 40 exemplars: three stages of two epochs each."""
+    lines = said_by(records, 3600.0, io.StringIO())
+    assert isinstance(records[0], RunRecord)
+    of_class = records[0].data["training images"] / 10
+    first, later = 4 * of_class, 3 * of_class + 40
+    hours = (first + 4 * later) / first
+    minutes = round(60 * hours)
+    assert lines[0] == f"  stage 1/3, epoch 1/2, about {minutes // 60} h {minutes % 60} min left"
+    assert len(lines) == 6
+
+
+def test_the_console_says_a_line_a_minute_at_most(records: list[Record]) -> None:
+    assert len(said_by(records, 31.0, io.StringIO())) == 3
+    assert said_by(records, 1.0, io.StringIO()) == []
+
+
+def test_the_console_tells_how_far_the_first_epoch_is(
+    records: list[Record], capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    console, progress = Console(clock=lambda: now[0]), Progress()
+    console(records[0])
+    progress.watchers.append(console.stepped)
+    for _ in range(3):
+        now[0] += 50
+        progress.finish_step(64, {"ce": torch.tensor(1.0)})
+    assert capsys.readouterr().out.splitlines()[1:] == ["  stage 1/3, epoch 1/2"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "1 s"),
+        (40, "40 s"),
+        (89, "89 s"),
+        (91, "2 min"),
+        (3599, "1 h 0 min"),
+        (11400, "3 h 10 min"),
+    ],
+)
+def test_times_are_told_as_one_says_them(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("settings", "old"),
+    [
+        ({"method": "finetune"}, 0),
+        ({"budget": 40}, 40),
+        ({"budget": 5, "budget_per": "class"}, 20),
+        ({"method": "joint"}, inf),
+    ],
+)
+def test_the_console_knows_how_many_old_images_there_are(
+    settings: dict[str, Any], old: float
+) -> None:
+    config = Config(**({"method": "wa"} | settings)).as_dict()
+    assert exemplars(config, n_old=4) == old

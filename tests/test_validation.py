@@ -17,7 +17,7 @@ from cilkit.cli import main
 from cilkit.data.validation import with_validation
 from cilkit.metrics import table
 from cilkit.runs.records import run_record
-from cilkit.show.observers import Console
+from cilkit.show.console import Console
 from cilkit.show.save import drawn
 
 TENTH = replace(TINY, validation=0.1)

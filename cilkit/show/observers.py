@@ -8,57 +8,9 @@ from typing import Any
 
 from cilkit.config import as_path
 from cilkit.errors import InputError
-from cilkit.metrics import new_class_share, old_and_new_accuracy, stage_accuracy, tested_on
+from cilkit.metrics import new_class_share, old_and_new_accuracy, stage_accuracy
 from cilkit.runs.outputs import EVENTS, TABLES, check_free, check_ours
-from cilkit.runs.records import EpochRecord, Record, RunRecord, StageRecord
-
-
-class Console:
-    """A line for each stage, and a bar for the epochs where somebody sits at a terminal."""
-
-    def __init__(self) -> None:
-        self.stages = "?"
-        self.bar: Any = None
-
-    def __call__(self, record: Record) -> None:
-        """Show one record."""
-        match record:
-            case RunRecord(config=config, classes_per_stage=stages):
-                self.stages = str(len(stages))
-                parts = [f"{config['method']} on {config['dataset']}", f"seed {config['seed']}"]
-                parts += filter(None, [tested_on([record])])
-                print(", ".join(parts), flush=True)
-            case EpochRecord():
-                self.show_progress(record)
-            case StageRecord():
-                print(f"  stage {record.stage + 1}/{self.stages} {describe(record)}", flush=True)
-
-    def show_progress(self, record: EpochRecord) -> None:
-        """Move the bar of the current stage."""
-        from tqdm import tqdm
-
-        if self.bar is None:
-            label = f"  stage {record.stage + 1}/{self.stages}"
-            self.bar = tqdm(
-                desc=label, total=record.epochs, unit="epoch", leave=False, disable=None
-            )
-        losses = {name: f"{value:.3f}" for name, value in record.losses.items()}
-        self.bar.set_postfix(losses, refresh=False)
-        self.bar.update(record.epoch - self.bar.n)
-        if record.epoch == record.epochs:
-            self.bar.close()
-            self.bar = None
-
-
-def describe(record: StageRecord) -> str:
-    """Return a stage's result in one line."""
-    parts = [f"{record.n_seen:4d} classes", f"accuracy {stage_accuracy(record):5.1f} %"]
-    if record.n_old:
-        old, new = old_and_new_accuracy(record)
-        parts += [f"old {old:5.1f}", f"new {new:5.1f}"]
-        parts += [f"predicted as new {new_class_share(record):5.1f}"]
-    parts += [f"{name} {value:.3f}" for name, value in record.facts.items()]
-    return "  ".join(parts)
+from cilkit.runs.records import EpochRecord, Record, StageRecord
 
 
 class Csv:

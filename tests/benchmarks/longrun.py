@@ -20,7 +20,7 @@ from pathlib import Path
 from cilkit import read_records
 from cilkit.config import as_path
 from cilkit.runs.records import EpochRecord, StageRecord
-from cilkit.show.observers import describe
+from cilkit.show.console import describe
 
 LOWEST = "19"  # of priorities: it takes what others leave
 

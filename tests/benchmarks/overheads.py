@@ -26,7 +26,8 @@ from cilkit import DataSet, EpochRecord, Learner, Samples, build
 from cilkit.data.loader import Loader
 from cilkit.experiment import Observer, save
 from cilkit.runs.folder import append
-from cilkit.show.observers import Console, Csv
+from cilkit.show.console import Console
+from cilkit.show.observers import Csv
 from cilkit.show.save import plot
 
 FAST = FORMATS["bf16 channels_last"]

@@ -23,7 +23,7 @@ from cilkit.experiment import Observer
 from cilkit.machine.stopping import ASKED, Stopped
 from cilkit.metrics import stage_accuracy
 from cilkit.runs.records import Record, StageRecord, read_records, stage_records
-from cilkit.show.observers import Console
+from cilkit.show.console import Console
 
 BASE = replace(PRESETS["cifar100-b50-10-short"], method="wa")
 TUNED = PRESETS["cifar100-b50-10-short-tuned"]  # three changes together

@@ -1,0 +1,126 @@
+"""What a run says while it works: a line for each stage, and how far it is in between."""
+
+import sys
+from collections.abc import Callable, Mapping
+from math import ceil, inf
+from time import monotonic
+from typing import Any
+
+from cilkit.machine.processes import world_size
+from cilkit.metrics import new_class_share, old_and_new_accuracy, stage_accuracy, tested_on
+from cilkit.progress import Progress
+from cilkit.runs.records import EpochRecord, Record, RunRecord, StageRecord
+
+OFTEN, SELDOM = 0.2, 60.0  # seconds between two signs of life: at a terminal, and in a file
+
+
+class Console:
+    """Stages as lines; in between a bar where somebody sits at a terminal, else a line a minute."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self.clock, self.said = clock, clock()
+        self.stages: list[tuple[int, float]] = []  # of each: epochs, and images in an epoch
+        self.seconds = self.images = 0.0  # of this stage's epochs so far
+        self.rate = 0.0  # seconds that an image takes; 0: nobody knows
+        self.bar: Any = None
+
+    def __call__(self, record: Record) -> None:
+        """Show one record."""
+        match record:
+            case RunRecord(config=config):
+                self.stages = expected(record)
+                parts = [f"{config['method']} on {config['dataset']}", f"seed {config['seed']}"]
+                parts += filter(None, [tested_on([record])])
+                print(", ".join(parts), flush=True)
+            case EpochRecord(stage=stage):
+                self.seconds += record.seconds
+                self.images += self.stages[stage][1]
+                self.rate = self.seconds / self.images
+                self.stages[stage] = record.epochs, self.stages[stage][1]  # phases may be several
+                self.tell(stage, record.epoch)
+            case StageRecord(stage=stage):
+                self.seconds = self.images = 0.0
+                self.close()
+                print(f"  stage {stage + 1}/{len(self.stages)} {describe(record)}", flush=True)
+
+    def stepped(self, progress: Progress) -> None:
+        """Tell how far an epoch is: the first one may take long."""
+        images = world_size() * progress.means.count / self.stages[progress.stages_done][1]
+        self.tell(progress.stages_done, progress.epoch + min(images, 0.99))
+
+    def tell(self, stage: int, epoch: float) -> None:
+        """Say where the run is, if it is time to; a whole epoch is one that has ended."""
+        if self.clock() - self.said < (OFTEN if sys.stderr.isatty() else SELDOM):
+            return
+        self.said = self.clock()
+        epochs, images = self.stages[stage]
+        done, total = work(self.stages[:stage]) + epoch * images, work(self.stages)
+        place = f"  stage {stage + 1}/{len(self.stages)}, epoch {ceil(epoch)}/{epochs}"
+        left = f"about {in_words(self.rate * (total - done))} left" if self.rate else ""
+        if sys.stderr.isatty():
+            self.draw(done / total, place, left)
+        else:
+            print(", ".join(filter(None, [place, left])), flush=True)
+
+    def draw(self, share: float, place: str, left: str) -> None:
+        """Move the bar."""
+        from tqdm import tqdm
+
+        form = f"{place} {{percentage:3.0f}} %|{{bar:20}}| {left}"
+        if self.bar is None:
+            self.bar = tqdm(total=1.0, leave=False, bar_format=form)
+        self.bar.bar_format, self.bar.n = form, share
+        self.bar.refresh()
+
+    def close(self) -> None:
+        """Take the bar away: what is printed next begins a line."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def work(stages: list[tuple[int, float]]) -> float:
+    """Return how many images stages look at in all their epochs."""
+    return sum(epochs * images for epochs, images in stages)
+
+
+def expected(run: RunRecord) -> list[tuple[int, float]]:
+    """Return for each stage its epochs, and about how many images an epoch has.
+
+    The classes are taken for equally large, and the memory for full.
+    """
+    config, stages, n_old = run.config, [], 0
+    of_class = run.data.get("training images", len(run.class_names)) / len(run.class_names)
+    for index, classes in enumerate(run.classes_per_stage):
+        first = config.get("base_epochs") if index == 0 else None
+        old = min(exemplars(config, n_old), n_old * of_class)
+        stages.append((first or config["epochs"], classes * of_class + old))
+        n_old += classes
+    return stages
+
+
+def exemplars(config: Mapping[str, Any], n_old: int) -> float:
+    """Return how many old images a method may train on beside the new ones."""
+    if config["method"] == "joint":
+        return inf
+    return config.get("budget", 0) * (n_old if config.get("budget_per") == "class" else 1)
+
+
+def in_words(seconds: float) -> str:
+    """Return a time as one says it: 40 s, 12 min, 3 h 10 min."""
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{max(seconds, 1):.0f} s"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{minutes} min"
+
+
+def describe(record: StageRecord) -> str:
+    """Return a stage's result in one line."""
+    parts = [f"{record.n_seen:4d} classes", f"accuracy {stage_accuracy(record):5.1f} %"]
+    if record.n_old:
+        old, new = old_and_new_accuracy(record)
+        parts += [f"old {old:5.1f}", f"new {new:5.1f}"]
+        parts += [f"predicted as new {new_class_share(record):5.1f}"]
+    parts += [f"{name} {value:.3f}" for name, value in record.facts.items()]
+    return "  ".join(parts)
