@@ -3,6 +3,7 @@
 from cilkit.config import LEARNERS
 from cilkit.learner import Learner
 from cilkit.methods.bic import BiC
+from cilkit.methods.der import DER
 from cilkit.methods.ewc import EWC
 from cilkit.methods.fetril import FeTrIL
 from cilkit.methods.icarl import ICaRL
@@ -30,4 +31,5 @@ METHODS |= {
     "bic": BiC,
     "ewc": EWC,
     "lucir": LUCIR,
+    "der": DER,
 }

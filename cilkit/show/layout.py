@@ -42,6 +42,7 @@ METHOD_COLORS = {
     "bic": "#332288",
     "ewc": "#F781BF",
     "lucir": "#7F7F00",
+    "der": "#8C510A",
 }
 INK, FAINT = "#333333", "#CCCCCC"
 WIDTH = 7.0  # inches: 700 pixels on a page
