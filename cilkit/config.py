@@ -64,7 +64,8 @@ class Config(metaclass=OfItsMethod):
     # share of each class's training images that is held out, and tested in place of the test images
     validation: float = 0.0
     base: int = 0  # classes of the first stage; 0: as many as in every other stage
-    increment: int = 2  # classes of each further stage
+    # classes of each further stage, the last one smaller where they do not divide; or a list of all
+    increment: int | tuple[int, ...] = 2
     # the order in which classes come: natural, a seed (1993 is the field's), or a list
     class_order: Literal["natural"] | int | tuple[int, ...] = "natural"
     # none, crop, crop-flip, paper (crop, flip, brightness), randaugment (on batches), or timm

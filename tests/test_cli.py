@@ -45,7 +45,7 @@ def test_help_lists_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
         (["--backbone", "resnet21"], "unknown backbone 'resnet21'; known: resnet8, resnet20"),
         (["--preset", "cifar"], "unknown preset 'cifar'; known: digits, glyphs-b50-10, "),
         (["--augment", "crops"], "unknown augmentation 'crops'; known: none, crop, crop-flip"),
-        (["--increment", "3"], "base 0 and increment 3 do not fit the 10 classes of digits"),
+        (["--increment", "11"], "base 0 and increment 11 do not fit the 10 classes of digits"),
         (["--base", "11"], "base 11 and increment 2 do not fit the 10 classes of digits"),
         (["--class-order", "0", "1", "1"], "class_order must hold each label from 0 to 9 once"),
         (["--budget", "9"], "budget is 9 exemplars in total, too few for 10 classes"),

@@ -51,7 +51,10 @@ def which(samples: Samples) -> list[Image]:
 
 
 def scenario_of(
-    order: tuple[int, ...] = ORDER, base: int = 0, increment: int = 2, shuffle: int = 0
+    order: tuple[int, ...] = ORDER,
+    base: int = 0,
+    increment: int | tuple[int, ...] = 2,
+    shuffle: int = 0,
 ) -> Scenario:
     config = Config(base=base, increment=increment, class_order=order)
     return build_scenario(numbered_dataset(shuffle), config)
@@ -117,8 +120,8 @@ def test_the_first_stage_brings_the_base_and_each_other_an_increment(
     assert class_increments(base, increment, 100, "cifar100") == expected
 
 
-@pytest.mark.parametrize(("base", "increment"), [(0, 3), (50, 7), (101, 1), (110, 10), (1, 100)])
-def test_stages_that_do_not_fit_the_classes_are_refused(base: int, increment: int) -> None:
+@pytest.mark.parametrize(("base", "increment"), [(101, 1), (110, 10), (1, 100), (0, 101)])
+def test_a_stage_that_the_classes_are_too_few_for_is_refused(base: int, increment: int) -> None:
     with pytest.raises(InputError, match=f"base {base} and increment {increment} do not fit"):
         class_increments(base, increment, 100, "cifar100")
 
@@ -195,9 +198,25 @@ def test_building_the_stages_twice_gives_the_same() -> None:
         assert (which(one.train), which(one.test)) == (which(other.train), which(other.test))
 
 
-@pytest.mark.parametrize(("base", "increment", "sizes"), [(0, 2, (2, 2, 2)), (4, 1, (4, 1, 1))])
+@pytest.mark.parametrize("increment", [(40, 30), (60, 41), (100, 0), (101, -1), ()])
+def test_a_list_of_stages_that_is_not_all_classes_is_refused(increment: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"stages of .*do not fit cifar100: they must be 100"):
+        class_increments(0, increment, 100, "cifar100")
+
+
+@pytest.mark.parametrize(
+    ("base", "increment", "sizes"),
+    [
+        (0, 2, (2, 2, 2)),
+        (4, 1, (4, 1, 1)),
+        (0, 4, (4, 2)),
+        (1, 3, (1, 3, 2)),
+        (0, (1, 3, 2), (1, 3, 2)),
+        (2, (3, 1), (2, 3, 1)),
+    ],
+)
 def test_a_scenario_knows_how_many_classes_each_stage_brings(
-    base: int, increment: int, sizes: tuple[int, ...]
+    base: int, increment: int | tuple[int, ...], sizes: tuple[int, ...]
 ) -> None:
     assert scenario_of(base=base, increment=increment).classes_per_stage == sizes
 

@@ -87,15 +87,29 @@ def class_order(setting: str | int | Sequence[int], n_classes: int) -> tuple[int
     return tuple(order)
 
 
-def class_increments(base: int, increment: int, n_classes: int, name: str) -> list[int]:
-    """Return how many classes each stage brings: `base`, if any, then `increment` at a time."""
+def class_increments(
+    base: int, increment: int | Sequence[int], n_classes: int, name: str
+) -> list[int]:
+    """Return how many classes each stage brings: `base`, if any, then `increment` at a time.
+
+    The last stage is smaller where they do not divide. A list says it stage by stage.
+    """
+    first = [base] * (base > 0)
+    if not isinstance(increment, int):
+        sizes = [*first, *increment]
+        if increment and sum(sizes) == n_classes and min(increment) > 0:
+            return sizes
+        raise InputError(
+            f"stages of {', '.join(map(str, sizes))} classes do not fit {name}: they must be "
+            f"{n_classes} together, and each stage needs one"
+        )
     stages, left_over = divmod(n_classes - base, increment)
-    if base > n_classes or left_over:
+    if base > n_classes or (base < n_classes and not stages):
         raise InputError(
             f"base {base} and increment {increment} do not fit the {n_classes} classes of {name}: "
-            f"base must be at most {n_classes}, and the rest must divide into whole increments"
+            f"there must be enough for the first stage, and for one more of whole size"
         )
-    return [base] * (base > 0) + [increment] * stages
+    return [*first, *[increment] * stages, *[left_over] * (left_over > 0)]
 
 
 def deal(samples: Samples, order: Sequence[int], increments: list[int]) -> list[Samples]:

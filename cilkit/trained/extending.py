@@ -86,7 +86,11 @@ def extend(
 
 
 def extended(
-    run: Finished, config: Config, given: DataSet, increment: int | None, test_known: bool
+    run: Finished,
+    config: Config,
+    given: DataSet,
+    increment: int | tuple[int, ...] | None,
+    test_known: bool,
 ) -> tuple[Config, Scenario, Samples]:
     """Return settings and stages with the new classes, and the exemplars of the old ones."""
     check_can_learn(run, given)
