@@ -1,4 +1,4 @@
-"""The command line: `cilkit run`, `compare`, `extend`, `plot`, `data`, `show` and `predict`.
+"""The command line: `cilkit run`, `compare`, `extend`, `predict`, `export`, `plot`, ...
 
 `python -m cilkit` is the same, and so is `torchrun ... -m cilkit`. Settings are `Config`'s fields;
 a preset gives them values, options change them.
@@ -235,6 +235,22 @@ class Predict:
         return failed
 
 
+@dataclass
+class Export:
+    """Write the model of a finished run for other programs: uint8 images in, scores out."""
+
+    run: Positional[Path]  # the folder of the run
+    file: Positional[Path]  # what to write: a name in .pt2 (torch.export) or in .onnx
+
+    def __call__(self) -> None:
+        """Write, and say where it is."""
+        from cilkit.trained.exporting import export
+
+        if is_main():
+            export(self.run, self.file)
+            print(f"wrote {self.file}")
+
+
 def draw(folders: Sequence[Path], out: Path | None) -> None:
     """Draw all figures in the main process, and say where they are."""
     if is_main():
@@ -244,7 +260,7 @@ def draw(folders: Sequence[Path], out: Path | None) -> None:
             print(f"drew {path}")
 
 
-Command = Run | Compare | Extend | Plot | Data | Show | Predict
+Command = Run | Compare | Extend | Plot | Data | Show | Predict | Export
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -321,6 +337,7 @@ def parse(words: list[str]) -> Command:
         | Annotated[Data, subcommand("data")]
         | Annotated[Show, subcommand("show")]
         | Annotated[Predict, subcommand("predict")]
+        | Annotated[Export, subcommand("export")]
     )
     command: Command = tyro.cli(
         commands,

@@ -155,7 +155,8 @@ def test_every_setting_is_read_somewhere() -> None:
 def test_every_import_is_declared() -> None:
     """The tutorial's list of what it needs was incomplete."""
     declared = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
-    names = [*declared["dependencies"], *declared["optional-dependencies"]["book"]]
+    extras = declared["optional-dependencies"]
+    names = [*declared["dependencies"], *extras["book"], *extras["onnx"]]
     known = {re.split(r"[<>=!]", name)[0].replace("-", "_") for name in names}
     known |= {"sklearn", "PIL", "cilkit", "IPython"}  # scikit-learn's, pillow's, ipywidgets'
     known |= set(sys.stdlib_module_names)
