@@ -3,7 +3,7 @@
 import io
 import sys
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -139,6 +139,14 @@ def test_labels_of_lines_that_end_together_do_not_overlap() -> None:
     boxes = [Text.get_window_extent(text) for text in figure.axes[0].texts]  # without its line
     assert len(boxes) == len(METHOD_COLORS)
     assert not any(a.y0 < b.y1 and b.y0 < a.y1 for a, b in combinations(boxes, 2))
+
+
+def test_the_live_figures_numbers_of_epochs_do_not_touch_in_a_long_run() -> None:
+    run, epoch, *_ = make_records(1)
+    figure = live_figure([run, *[epoch] * 150])
+    draw(figure)
+    ticks = [tick.get_window_extent() for tick in figure.axes[2].get_xticklabels()]
+    assert all(a.x1 + 4 < b.x0 for a, b in pairwise(ticks))
 
 
 ALL = FIGURES | {

@@ -85,6 +85,25 @@ def slide(page: Any, key: str, place: int) -> None:
     slider.fill(str(place))
 
 
+# The settings
+
+
+@pytest.mark.parametrize(
+    ("key", "usual", "place"),
+    [("weight_decay", "0.0005", 3 / 9), ("temperature", "2", 4 / 10), ("lr", "0.1", 7 / 9)],
+)
+def test_the_usual_value_stands_under_its_place_on_the_slider(
+    key: str, usual: str, place: float, visit: Visit
+) -> None:
+    page = visit()
+    setting = page.locator(f'.lab-number:has([data-key="{key}"])')
+    setting.evaluate("(part) => { part.closest('details').open = true; }")
+    mark, slider = (setting.locator(part).bounding_box() for part in (".lab-tick", "input"))
+    edge = mark["x"] + (mark["width"] if place > 0.5 else 0)
+    assert setting.locator(".lab-tick").text_content().strip("▴ ") == f"usual: {usual}"
+    assert edge == pytest.approx(slider["x"] + 8 + place * (slider["width"] - 16), abs=8)
+
+
 # Runs from a console
 
 

@@ -96,7 +96,9 @@ def test_moving_figures_answer_to_the_keyboard_with_what_the_data_say(page: Any)
     for figure in page.locator("figure.cil-moving").all():
         frames = json.loads(figure.locator('script[type="application/json"]').text_content())
         slider, says = figure.locator("input"), figure.locator("output")
+        assert says.text_content() == "{}: {}".format(*frames[0])
         slider.focus()
+        page.keyboard.press("End")
         page.keyboard.press("Home")
         assert says.text_content() == "{}: {}".format(*frames[0])
         page.keyboard.press("ArrowRight")
@@ -111,6 +113,29 @@ def test_moving_figures_answer_to_the_mouse(page: Any) -> None:
         box = figure.locator("input").bounding_box()
         figure.locator("input").click(position={"x": 3, "y": box["height"] / 2})
         assert figure.locator("output").text_content() == "{}: {}".format(*frames[0])
+
+
+TO_AN_END = """(input) => {
+    input.value = input.value === input.max ? input.min : input.max;
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+}"""
+
+
+def test_figures_that_compute_are_awake_and_answer(page: Any) -> None:
+    for figure in page.locator("figure.cil-alive").all():
+        assert figure.get_attribute("data-awake") == "yes"
+        shown = figure.locator(".cil-panels, .cil-values")
+        before = [each.inner_html() for each in shown.all()]
+        figure.locator("input[type=range], input[type=number]").first.evaluate(TO_AN_END)
+        assert [each.inner_html() for each in shown.all()] != before
+    assert page.trouble == []
+
+
+def test_at_least_fifteen_figures_of_the_english_pages_compute() -> None:
+    """The laboratory is a sixteenth: it is one figure of eight pictures, and is not counted."""
+    pages = [SITE / name for name in PAGES if "/zh/" not in name]
+    figures = re.compile('<figure class="cil-figure cil-(?:alive|playground)"')
+    assert sum(len(figures.findall(page.read_text(encoding="utf-8"))) for page in pages) >= 15
 
 
 def test_nothing_sticks_out_on_a_phone(page_on_a_phone: Any) -> None:

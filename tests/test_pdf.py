@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import BROWSER
 
@@ -156,6 +157,23 @@ def test_a_figure_of_the_package_is_printed_as_it_begins_and_as_it_ends() -> Non
     stand_still(page.figure)
     assert [circle["r"] for circle in page("circle")] == ["1", "3"]
     assert [row.get_text(" ") for row in page("tr")] == [f"stage {n} {n} right" for n in (1, 2, 3)]
+
+
+def test_a_figure_that_computes_is_printed_at_its_start_with_its_words_and_numbers() -> None:
+    from pdf import parse, stand_still
+
+    from cilkit.teaching.chapters.measures import measure_by_measure
+    from cilkit.teaching.chapters.plane import prototypes_in_the_plane
+
+    page = parse(prototypes_in_the_plane()._repr_html_())
+    stand_still(page.figure)
+    assert len(page("svg")) == 2
+    assert page(["input", "button", "script"]) == []
+    assert page.find(class_="cil-says").get_text().startswith("Sums: old 0.97")
+
+    page = parse(measure_by_measure(np.array([[60.0, np.nan], [50.0, 90.0]]), [5, 5])._repr_html_())
+    stand_still(page.figure)
+    assert [cell.get_text() for cell in page.select(".cil-cells td")][1:] == ["60", "50", "90"]
 
 
 def test_nothing_is_printed_that_waits_for_a_click() -> None:

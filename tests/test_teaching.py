@@ -19,7 +19,6 @@ from cilkit.teaching import (
     Frame,
     Moving,
     Plot,
-    accuracy_by_gamma,
     explore,
     heat,
     herding_playground,
@@ -53,14 +52,18 @@ def test_what_a_frame_says_cannot_end_the_script() -> None:
     assert moving()._repr_html_().count("</script>") == 2
 
 
-def test_the_picture_at_the_start_is_drawn_without_the_script() -> None:
-    before_scripts = moving(start=0)._repr_html_().split("<script")[0]
-    assert "<circle r='1'/>" in before_scripts
-    assert "one: says 1" in before_scripts
+def test_the_picture_for_paper_is_drawn_without_the_script() -> None:
+    before_scripts = moving(printed=1)._repr_html_().split("<script")[0]
+    assert "<g/>" in before_scripts
+    assert "two: &lt;/script&gt; &amp; more" in before_scripts
+
+
+def test_a_film_says_that_it_was_recorded() -> None:
+    assert "<small>recorded</small>" in moving()._repr_html_()
 
 
 def test_titles_are_escaped() -> None:
-    assert "<figcaption>a &lt; b</figcaption>" in moving()._repr_html_()
+    assert "<figcaption>a &lt; b " in moving()._repr_html_()
 
 
 def test_a_figure_is_the_same_each_time_it_is_drawn() -> None:
@@ -110,11 +113,6 @@ def test_the_matrix_says_the_accuracy_of_each_stage() -> None:
     said = [frame.says for frame in matrix_by_stage(records).frames]
     for words, stage in zip(said, stage_records(records), strict=True):
         assert f"{stage_accuracy(stage):.1f} %" in words
-
-
-def test_accuracy_by_gamma_says_what_the_function_returns() -> None:
-    figure = accuracy_by_gamma(lambda g: (100 * g, 50.0, 75.0), [0.25, 0.5], 0.5)
-    assert figure.frames[0].says == "old 25.0 %, new 50.0 %, all 75.0 %"
 
 
 POINTS = np.random.default_rng(0).random((15, 2))

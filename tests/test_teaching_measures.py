@@ -1,5 +1,7 @@
 """Each metric's weights give the metric; the diagram's bins are those of the calibration error."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -60,12 +62,24 @@ def test_a_rise_at_the_end_is_no_forgetting_only_where_the_last_row_is_left_out(
     assert value("forgetting (PyCIL)", matrix, np.ones(2)) == pytest.approx(0)
 
 
-def test_the_figure_shows_each_metric_with_its_number() -> None:
-    matrix = some_matrix(0)
-    frames = measure_by_measure(matrix, SIZES.astype(int).tolist()).frames
-    assert [frame.at for frame in frames] == list(BY_NAME)
-    assert f"{metrics.forgetting(matrix):.1f} %" in frames[5].marks
-    assert frames[5].marks.count("stroke-dasharray") == 3  # the last row's earlier stages
+def test_the_figure_says_each_metric_and_marks_the_cells_of_the_chosen_one() -> None:
+    matrix = some_matrix(0).round(1)
+    figure = measure_by_measure(matrix, SIZES.astype(int).tolist())
+    shown = figure.draw(**figure.start() | {"metric": "5"})
+    assert list(shown.texts) == list(BY_NAME)
+    assert shown.texts["forgetting (Chaudhry)"] == f"{metrics.forgetting(matrix):.1f} %"
+    minus = [key for key, look in shown.looks.items() if look == "minus"]
+    assert minus == ["r3_0", "r3_1", "r3_2"]  # the last row's earlier stages
+
+
+def test_a_cell_that_is_edited_changes_the_metrics_that_look_at_it() -> None:
+    figure = measure_by_measure(some_matrix(0), SIZES.astype(int).tolist())
+    before, after = (
+        figure.draw(**figure.start() | changes).texts for changes in ({}, {"r3_3": 0.0})
+    )
+    changed = {name for name in before if before[name] != after[name]}
+    assert "last accuracy" in changed
+    assert "forgetting (Chaudhry)" not in changed
 
 
 def test_the_bins_give_the_expected_calibration_error() -> None:
@@ -87,7 +101,8 @@ def test_the_bins_hold_their_upper_edge_as_those_of_the_calibration_error_do() -
 def test_temperature_changes_how_sure_and_not_how_right() -> None:
     torch.manual_seed(0)
     logits, labels = 2 * torch.randn(200, 4), torch.randint(0, 4, (200,))
-    frames = reliability_by_temperature(logits, labels, 2, [0.5, 1, 2]).frames
-    right = [[part.split(", ")[1] for part in frame.says.split("; ")] for frame in frames]
+    figure = reliability_by_temperature(logits, labels, 2)
+    says = [figure.draw(T=T, bins=10, groups="two").says for T in (0.5, 1, 2)]
+    right = [re.findall(r"(\d+) % right", words) for words in says]
     assert right[0] == right[1] == right[2]
-    assert len({frame.says for frame in frames}) == 3
+    assert len({re.findall(r"(\d+) % sure", words)[0] for words in says}) == 3

@@ -6,7 +6,12 @@ import pytest
 import torch
 
 from cilkit import Config, DataSet, build_scenario
-from cilkit.teaching.chapters.setting import first_of_each, images_at_hand, questions_by_stage
+from cilkit.teaching.chapters.setting import (
+    classes_dealt,
+    first_of_each,
+    images_at_hand,
+    questions_by_stage,
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,19 +28,45 @@ def test_one_image_stands_for_each_class_in_the_order_of_arrival(scenario):
     assert (chosen.images()[:, 0, 0, 0] / 40).tolist() == list(scenario.class_order)
 
 
+def at_hand(scenario, **changes):
+    figure = images_at_hand(scenario)
+    return figure.draw(**figure.start() | changes)
+
+
 def test_a_stage_trains_on_its_own_classes_and_is_tested_on_all_it_has_seen(scenario):
-    frames = images_at_hand(scenario).frames
-    for number, frame in enumerate(frames):
-        old, new = (frame.marks.count(f'class="{name}"') for name in ("old", "new"))
-        assert (old, new) == (2 * number, 4)  # tested; trained on and tested
-        assert frame.marks.count("faint") == 12 - old - new
-        assert frame.marks.count("<image") == 12
+    for stage in (1, 2, 3):
+        [marks] = at_hand(scenario, stage=stage).marks
+        old, new = (marks.count(f'class="line {name}"') for name in ("old", "new"))
+        assert (old, new) == (2 * stage - 2, 4)  # tested; trained on and tested
+        assert marks.count("faint") == 12 - old - new
 
 
-def test_the_text_names_the_classes(scenario):
-    a, b, c, d, *_ = scenario.class_names
-    says = images_at_hand(scenario).frames[1].says
-    assert says == f"train on {c}, {d}; be tested on {a}, {b}, {c}, {d}"
+def test_exemplars_of_old_classes_are_the_budget_in_equal_shares(scenario):
+    shown = at_hand(scenario, stage=3, budget=11)
+    assert shown.says == (
+        "stage 3 of 3: train on 4, 5 and 2 of each of 0, 1, 2, 3; be tested on 0, 1, 2, 3, 4, 5"
+    )
+    assert shown.marks[0].count(">2<") == 4
+
+
+def test_the_images_are_those_of_the_original_labels_whatever_the_scenarios_order(scenario):
+    figure = images_at_hand(scenario)
+    shades = [file for row in figure.data["files"] for file in row]
+    assert len(set(shades)) == 6
+    assert shades[:6] == shades[6:]
+    assert figure.data["names"] == list("012345")
+
+
+def test_classes_that_do_not_divide_are_answered_in_the_packages_words(scenario):
+    shown = at_hand(scenario, base=1, increment=3)
+    assert shown.says.startswith("base 1 and increment 3 do not fit the 6 classes")
+
+
+def test_the_order_of_a_hundred_classes_is_the_one_of_the_seed():
+    shown = classes_dealt().draw(base=50, increment=10, seed=1993)
+    assert shown.says.startswith("B50-10, seed 1993: 6 stages. The first brings 68, 56, 78, 8, 23")
+    labels = re.findall(r">(\d+)<", shown.marks[0])
+    assert [int(label) for label in labels[:1]] == [68]
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,9 @@ def test_an_image_that_is_counted_twice_changes_the_accuracy() -> None:
     assert accuracy_of(padded(3, 2), right) == pytest.approx(50)
 
 
-def test_each_position_of_the_slider_says_both_accuracies() -> None:
-    figure = shares_by_processes([False, True, True], most=2)
-    assert figure.frames[1].says == "padded, 1 counted twice: accuracy 50.0 %; each once: 66.7 %"
-    assert figure.frames[1].marks.count("stroke-dasharray") == 1
+def test_the_figure_says_both_accuracies_and_marks_what_is_counted_twice() -> None:
+    shown = shares_by_processes([False, True, True]).draw(images=3, processes=2)
+    assert shown.says == (
+        "3 images, 2 processes: padded, 1 counted twice, accuracy 50.0 %; each once: 66.7 %"
+    )
+    assert [marks.count("stroke-dasharray") for marks in shown.marks] == [1, 0]

@@ -40,5 +40,5 @@ def test_panels_stand_beside_each_other(runs) -> None:
         assert re.findall(r"translate\((\d+)\)", drawing) == ["0", str(WIDTH)]
 
 
-def test_the_first_picture_is_the_last_stage(runs) -> None:
-    assert accuracy_by_class(runs).start == 4
+def test_paper_shows_the_last_stage(runs) -> None:
+    assert accuracy_by_class(runs).printed == 4

@@ -105,7 +105,7 @@ def thin_out(body: Tag) -> None:
 
 
 def stand_still(figure: Tag) -> None:
-    """Put two moments in the place of a figure that moves, and take its controls away."""
+    """Put two moments in the place of a film, the start in that of others, with no controls."""
     rows: Any = ""
     if "cil-moving" in figure["class"]:
         frames = json.loads(figure.find("script", type="application/json").string)
@@ -113,12 +113,22 @@ def stand_still(figure: Tag) -> None:
         rows = figure.table if len(frames) <= SHORT else ""
         chosen = [frames[start if start < last else 0], frames[last]]
         moments = [moment(figure.svg, at, "" if rows else says, m) for at, says, m in chosen]
+    elif "cil-alive" in figure["class"]:
+        moments = [f"<div>{svg}</div>" for svg in figure("svg")]
+        rows = "".join(map(str, [*map(written, figure("table")), figure.find(class_="cil-says")]))
     else:
         moments = [f"<div>{figure.svg}<p>{escape(figure.output.get_text())}</p></div>"]
     pictures = f'<div class="moments">{"".join(moments)}</div>'
     still = parse(f"<figure>{figure.figcaption}{pictures}{rows}</figure>").figure
     still["class"] = figure["class"]
     figure.replace_with(still)
+
+
+def written(table: Tag) -> Tag:
+    """Put what its fields hold into a table."""
+    for held in table("input"):
+        held.replace_with(held["value"])
+    return table
 
 
 def moment(svg: Tag, at: str, says: str, marks: str) -> str:

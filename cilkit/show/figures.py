@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from cilkit.metrics import accuracy_matrix
 from cilkit.runs.records import (
@@ -151,6 +152,7 @@ def live_figure(records: Sequence[Record]) -> Figure:
     if run and stage_records(records):  # room for the stages to come
         accuracy.set_xlim(right=len(run.class_names))
     draw_losses(losses, records)
+    losses.xaxis.set_major_locator(MaxNLocator(4, integer=True))  # a third of a figure is narrow
     return figure
 
 

@@ -4,7 +4,9 @@ Nothing of it is needed to run an experiment.
 """
 
 from cilkit.teaching.chapters.augmentation import draws_by_recipe, operations_of_timm
-from cilkit.teaching.chapters.one_run import accuracy_by_gamma, matrix_by_stage, norms_by_epoch
+from cilkit.teaching.chapters.gamma import accuracy_by_gamma
+from cilkit.teaching.chapters.one_run import matrix_by_stage, norms_by_epoch
+from cilkit.teaching.chapters.plane import prototypes_in_the_plane
 from cilkit.teaching.chapters.shares import shares_by_processes
 from cilkit.teaching.explore import explore
 from cilkit.teaching.lab import laboratory
@@ -27,6 +29,7 @@ __all__ = [
     "matrix_by_stage",
     "norms_by_epoch",
     "operations_of_timm",
+    "prototypes_in_the_plane",
     "shares_by_processes",
     "source",
     "stored",

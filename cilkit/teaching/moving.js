@@ -9,7 +9,7 @@
       const [at, text, marks] = frames[slider.value];
       picture.innerHTML = marks;
       says.textContent = `${at}: ${text}`;
-      slider.setAttribute("aria-valuetext", at);
+      slider.setAttribute("aria-valuetext", says.textContent); // read aloud as it moves
     };
     const stop = () => { clearInterval(timer); timer = null; play.textContent = "Play"; };
     const step = () => {
@@ -25,6 +25,10 @@
       timer = setInterval(step, Math.max(60, Math.min(700, 8000 / frames.length)));
     });
     slider.addEventListener("input", () => { stop(); show(); });
-    show();
+    // A reader begins at the first frame; paper shows the one to print, until the reader chooses another.
+    const printed = slider.value, to = (frame) => { slider.value = frame; show(); };
+    addEventListener("beforeprint", () => { if (slider.value === "0") to(printed); });
+    addEventListener("afterprint", () => { if (slider.value === printed) to(0); });
+    to(0);
   }
 })();

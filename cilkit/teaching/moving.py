@@ -1,8 +1,8 @@
-"""Figures that move in a page with no kernel and no network: a list of frames, and a slider.
+"""Films: figures that were recorded, to be moved through with no kernel and no network.
 
 Each frame is drawn here, as SVG; the page's script only shows one after the other. So there is one
-drawing for the moving figure, the printed page and the tests. The first picture to be seen is drawn
-without the script.
+drawing for the film, the printed page and the tests. On a screen a film stands at its first frame;
+paper, and a page where no script runs, show the frame `printed`.
 """
 
 import json
@@ -26,7 +26,7 @@ class Frame:
 class Moving:
     """A figure with a slider; a notebook, the book and Colab show it as it is.
 
-    `backdrop` is the SVG of all that stays. `start` is the frame to be seen first, and in print.
+    `backdrop` is the SVG of all that stays. `printed` is the frame for paper.
     """
 
     title: str  # one line: what is to be seen
@@ -36,11 +36,11 @@ class Moving:
     backdrop: str = ""
     width: int = 640
     height: int = 320
-    start: int = 0
+    printed: int = 0
 
     def _repr_html_(self) -> str:
         """Return the figure, ready to be put into a page."""
-        first, last = self.frames[self.start], len(self.frames) - 1
+        first, last = self.frames[self.printed], len(self.frames) - 1
         data = json.dumps([[frame.at, frame.says, frame.marks] for frame in self.frames])
         rows = "".join(
             f"<tr><td>{escape(frame.at)}</td><td>{escape(frame.says)}</td></tr>"
@@ -48,12 +48,12 @@ class Moving:
         )
         return (
             f'<figure class="cil-figure cil-moving">{style()}'
-            f"<figcaption>{escape(self.title)}</figcaption>"
+            f"<figcaption>{escape(self.title)} <small>recorded</small></figcaption>"
             f"{picture(self, first.marks)}"
             f'<div class="cil-controls"><button type="button" class="cil-play">Play</button>'
             f"<label>{escape(self.slider)} "
-            f'<input type="range" min="0" max="{last}" value="{self.start}" autocomplete="off">'
-            f'</label> <output aria-live="polite">{escape(first.at)}: {escape(first.says)}</output>'
+            f'<input type="range" min="0" max="{last}" value="{self.printed}" autocomplete="off">'
+            f'</label> <output aria-live="off">{escape(first.at)}: {escape(first.says)}</output>'
             f"</div><details><summary>As text</summary><table>{rows}</table></details>"
             f'<script type="application/json">{for_script(data)}</script>'
             f"<script>{asset('moving.js')}</script></figure>"

@@ -31,7 +31,7 @@
       const kept = meanOf(chosen.map((i) => points[i]));
       const random = data.draws.map((draw) => far(meanOf(draw.slice(0, m).map((i) => points[i])), mean));
       const marks = points.map(([x, y], i) => {
-        const at = `cx="${(x * W).toFixed(1)}" cy="${(y * H).toFixed(1)}" data-point="${i}"`;
+        const at = `cx="${(x * W).toFixed(1)}" cy="${(y * H).toFixed(1)}"`;
         const halo = i === selected ? `<circle class="line" cx="${x * W}" cy="${y * H}" r="15"/>` : "";
         const place = chosen.indexOf(i);
         if (place < 0) return `${halo}<circle class="free" ${at} r="7"/>`;
@@ -40,6 +40,8 @@
       const [x, y] = [mean[0] * W, mean[1] * H];
       marks.push(`<path pointer-events="none" class="axis" stroke-width="3" d="M${x - 8},${y}h16M${x},${y - 8}v16"/>`);
       marks.push(`<circle pointer-events="none" class="line new" cx="${kept[0] * W}" cy="${kept[1] * H}" r="10"/>`);
+      // Wide enough for a finger; where they overlap, the nearest point is meant.
+      for (const [i, [px, py]] of points.entries()) marks.push(`<circle class="grip" data-point="${i}" cx="${px * W}" cy="${py * H}" r="22"/>`);
       frame.innerHTML = marks.join("");
       const average = random.reduce((a, b) => a + b, 0) / random.length;
       says.textContent = `${m} of ${points.length}: the exemplars' mean is ${far(kept, mean).toFixed(3)} from the mean of all; random choices, on average, ${average.toFixed(3)}`;
@@ -48,18 +50,21 @@
     const inside = (value) => Math.min(0.98, Math.max(0.02, value));
     const move = (i, x, y) => { points[i] = [inside(x), inside(y)]; show(); };
 
+    const place_of = (event) => {
+      const box = svg.getBoundingClientRect();
+      return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    };
     svg.addEventListener("pointerdown", (event) => {
-      const i = event.target.dataset.point;
-      if (i === undefined) return;
-      held = selected = +i;
+      if (event.target.dataset.point === undefined) return;
+      const here = place_of(event), away = points.map(([x, y]) => Math.hypot((x - here[0]) * W, (y - here[1]) * H));
+      held = selected = away.indexOf(Math.min(...away));
       svg.setPointerCapture(event.pointerId);
       event.preventDefault();
       show();
     });
     svg.addEventListener("pointermove", (event) => {
       if (held === null) return;
-      const box = svg.getBoundingClientRect();
-      move(held, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+      move(held, ...place_of(event));
     });
     for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, () => { held = null; });
     svg.addEventListener("keydown", (event) => {
@@ -74,7 +79,11 @@
       show();
     });
     slider.addEventListener("input", show);
-    reset.addEventListener("click", () => { points = data.points.map((p) => [...p]); show(); });
+    reset.addEventListener("click", () => {
+      points = data.points.map((p) => [...p]);
+      [slider.value, selected] = [slider.defaultValue, -1];
+      show();
+    });
     show();
   }
 })();

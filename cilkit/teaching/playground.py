@@ -1,4 +1,4 @@
-"""Herding with points that the reader moves: the one figure that computes in the page."""
+"""Herding with points that the reader moves. Points are no fields, so it is no `Alive`."""
 
 import json
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from cilkit.functional import herd
 from cilkit.teaching.moving import asset, for_script, style
+from cilkit.teaching.svg import text
 
 WIDTH, HEIGHT, DRAWS = 640, 360, 40
+KEY = text(8, 350, "+ mean of all") + text(632, 350, "○ mean of the exemplars", "end")
 
 
 def herding_playground(points: ArrayLike, budget: int = 4, seed: int = 0) -> "Playground":
@@ -63,7 +65,7 @@ class Playground:
             f'aria-label="{title}. Page up and page down select a point, arrow keys move it.">'
             f"<title>{title}</title><desc>Points in the plane. Those that herding keeps are filled "
             f"and numbered in their order; a cross marks the mean of all points, a ring the mean "
-            f'of the exemplars.</desc><g class="cil-frame">{self.marks()}</g></svg>'
+            f'of the exemplars.</desc>{KEY}<g class="cil-frame">{self.marks()}</g></svg>'
             f'<div class="cil-controls"><label>budget <input type="range" min="1" '
             f'max="{len(self.points)}" value="{self.budget}" autocomplete="off"></label> '
             f'<button type="button" class="cil-reset">Reset</button>'

@@ -34,20 +34,19 @@ class Plot:
     def axes(
         self,
         xticks: Sequence[float] | Mapping[float, str] | None = None,
-        yticks: Sequence[float] | None = None,
+        yticks: Sequence[float] | Mapping[float, str] | None = None,
     ) -> str:
         """Draw grid, ticks and labels: what stays. A dictionary of ticks gives them names."""
-        xticks = ticks(*self.x) if xticks is None else xticks
-        names = xticks if isinstance(xticks, Mapping) else {t: f"{t:g}" for t in xticks}
+        names, levels = named(xticks, self.x), named(yticks, self.y)
         (x0, y0), (x1, _) = self.at(self.x[0], self.y[0]), self.at(self.x[1], self.y[0])
         parts = [f'<line class="axis" x1="{x0}" y1="{y0}" x2="{x1}" y2="{y0}"/>']
-        for tick in ticks(*self.y) if yticks is None else yticks:
+        for tick, level in levels.items():
             _, y = self.at(self.x[0], tick)
             parts.append(f'<line class="grid" x1="{x0}" y1="{y}" x2="{x1}" y2="{y}"/>')
-            parts.append(text(x0 - 6, y + 4, f"{tick:g}", "end"))
+            parts.append(text(x0 - 6, y + 4, level, "end"))
         parts += [text(self.at(t, 0)[0], y0 + 16, name, "middle") for t, name in names.items()]
-        parts.append(text((x0 + x1) / 2, self.height - 6, self.xlabel, "middle"))
-        parts.append(text(4, 12, self.ylabel, "start"))
+        parts.append(text((x0 + x1) / 2, y0 + 38, self.xlabel, "middle"))
+        parts.append(text(4, self.top - 16, self.ylabel, "start"))
         return "".join(parts)
 
     def bars(self, values: ArrayLike, classes: Sequence[str], width: float = 0.8) -> str:
@@ -83,6 +82,15 @@ class Plot:
     def words(self, x: float, y: float, words: str, anchor: str = "start") -> str:
         """Write at a point of the plane."""
         return text(*self.at(x, y), words, anchor)
+
+
+def named(
+    chosen: Sequence[float] | Mapping[float, str] | None, ends: tuple[float, float]
+) -> Mapping[float, str]:
+    """Return ticks with their names: those that were chosen, or round numbers."""
+    if isinstance(chosen, Mapping):
+        return chosen
+    return {tick: f"{tick:g}" for tick in (ticks(*ends) if chosen is None else chosen)}
 
 
 def text(x: float, y: float, words: str, anchor: str = "start", more: str = "") -> str:

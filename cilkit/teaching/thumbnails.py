@@ -17,11 +17,19 @@ def embedded(
     image: Tensor, x: float, y: float, width: float, height: float, kind: str, **how: Any
 ) -> str:
     """Draw an image, (1 or 3, H, W) uint8, from a file of this kind; `how` Pillow is to save it."""
+    return drawn(address(image, kind, **how), x, y, width, height)
+
+
+def address(image: Tensor, kind: str, **how: Any) -> str:
+    """Return an image, (1 or 3, H, W) uint8, as an address that holds its file."""
     file = io.BytesIO()
     Image.fromarray(image.permute(1, 2, 0).squeeze(2).numpy()).save(file, kind, **how)
-    data = base64.b64encode(file.getvalue()).decode()
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def drawn(address: str, x: float, y: float, width: float, height: float) -> str:
+    """Draw the image that an address holds."""
     return (
         f'<image x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" '
-        f'preserveAspectRatio="none" style="image-rendering:pixelated" '
-        f'href="data:image/{kind};base64,{data}"/>'
+        f'preserveAspectRatio="none" style="image-rendering:pixelated" href="{address}"/>'
     )

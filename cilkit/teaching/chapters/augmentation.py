@@ -69,7 +69,7 @@ def operations_of_timm(samples: Samples, magnitude: int = 9) -> Moving:
         shown(original, LEFT, TOP, across=True),
         width=2 * LEFT + len(samples) * SIDE,
         height=TOP + 2 * SIDE + 16,
-        start=3,
+        printed=3,
     )
 
 

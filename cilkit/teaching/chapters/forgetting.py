@@ -46,13 +46,13 @@ def bars_by_step(
     n_old: int,
     title: str,
     slider: str,
-    start: int = 0,
+    printed: int = 0,
     groups: tuple[str, str] = ("old classes", "new"),
 ) -> Moving:
     """Show the accuracy on each class at each of some steps: old classes blue, new ones orange.
 
-    `steps` names them; `confusions` holds a (classes, classes) matrix for each. The step `start`,
-    counted from 0, is the one to be seen first. `groups` says what the two colours are.
+    `steps` names them; `confusions` holds a (classes, classes) matrix for each. The step `printed`,
+    counted from 0, is the one for paper. `groups` says what the two colours are.
     """
     first, second = groups
     n = len(confusions[0])
@@ -75,7 +75,7 @@ def bars_by_step(
         frames,
         plot.axes({float(c): str(c) for c in range(n)}),
         height=260,
-        start=start,
+        printed=printed,
     )
 
 
@@ -104,7 +104,7 @@ def old_against_new(
         frames,
         plot.axes(ticks) + lines,
         height=280,
-        start=len(frames) // 2,
+        printed=len(frames) // 2,
     )
 
 

@@ -31,7 +31,7 @@ def herding_by_step(images: Tensor, features: Tensor, m: int = 10, title: str = 
         [steps.frame(k) for k in range(1, m + 1)],
         steps.backdrop(),
         height=330,
-        start=m // 2 - 1,
+        printed=m // 2 - 1,
     )
 
 

@@ -1,17 +1,26 @@
 """What each metric takes from the accuracy matrix, and how sure a network is of its answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cilkit.metrics import Matrix, Predictions, calibration_error, reliability
-from cilkit.teaching.moving import Frame, Moving
-from cilkit.teaching.svg import Plot, heat, rect, text
+from cilkit.teaching.alive import (
+    Alive,
+    Panel,
+    Shown,
+    choice,
+    field_of,
+    packed,
+    slider,
+    unpacked,
+)
+from cilkit.teaching.svg import Plot, text
 
-CELL, LEFT, TOP = (84, 40), 132, 40  # of the drawn table
 Sizes = NDArray[np.float64]  # classes of each stage
 
 
@@ -27,6 +36,11 @@ class Measure:
         """Return the sum, in percent; NaN where no cell takes part."""
         weights = self.weights(matrix, sizes)
         return float("nan" if np.isnan(weights).all() else np.nansum(weights * matrix))
+
+    def says(self, matrix: Matrix, sizes: Sizes) -> str:
+        """Return the value in words."""
+        value = self.value(matrix, sizes)
+        return "nothing to average" if np.isnan(value) else f"{value:.1f} %"
 
 
 def row_weights(matrix: Matrix, sizes: Sizes) -> Matrix:
@@ -115,54 +129,74 @@ MEASURES = (
 )
 
 
-def measure_by_measure(matrix: Matrix, sizes: Sequence[int], title: str = "") -> Moving:
-    """Show which cells of an accuracy matrix enter each metric, and what comes out.
+def measure_by_measure(matrix: Matrix, sizes: Sequence[int], title: str = "") -> Alive:
+    """Show every metric of an accuracy matrix that the reader may edit, and which cells enter one.
 
     R (T, T) in percent, NaN above the diagonal; `sizes`: how many classes each stage brought.
     """
-    n, (width, height) = len(matrix), CELL
-    return Moving(
-        title or "Choose a metric: which cells of the matrix does it look at?",
-        "The accuracy matrix: a row for each stage after which the network was tested, a column "
-        "for the n classes of a stage. Cells that a metric adds are shaded and have a solid frame "
-        "and a plus, those that it subtracts a dashed frame and a minus; the others are pale.",
-        "metric",
-        [measure_frame(measure, matrix, np.asarray(sizes, float)) for measure in MEASURES],
-        "".join(
-            text(LEFT - 8, TOP + height * i + 24, f"after stage {i + 1}", "end")
-            + text(LEFT + width * (i + 0.5), TOP - 8, f"n = {size}", "middle")
-            for i, size in enumerate(sizes)
-        ),
-        LEFT + width * n + 10,
-        TOP + height * n + 70,
+    n = len(matrix)
+    cells = {key(i, j): float(matrix[i, j].round(1)) for i in range(n) for j in range(i + 1)}
+
+    def draw(metric: str, **cells: float) -> Shown:
+        now = np.full((n, n), np.nan)
+        for (i, j), _ in np.ndenumerate(matrix):
+            if i >= j:
+                now[i, j] = cells[key(i, j)]
+        return measured(MEASURES[int(metric)], now, np.asarray(sizes, float))
+
+    names = {str(i): measure.name for i, measure in enumerate(MEASURES)}
+    first = draw("0", **cells)
+    return Alive(
+        "measures",
+        title or "Edit a cell: every metric follows. Which cells does one of them look at?",
+        "The accuracy matrix, with a field for each cell: a row for each stage after which the "
+        "network was tested, a column for the n classes of a stage. Below, what each metric is.",
+        {"sizes": list(sizes)},
+        [choice("metric", "metric", names, "0")],
+        draw,
+        body=fields_of(cells, first.looks, sizes) + values_of(first.texts),
+        fields=cells,
     )
 
 
-def measure_frame(measure: Measure, matrix: Matrix, sizes: Sizes) -> Frame:
-    """Draw the matrix under one metric."""
-    weights = np.nan_to_num(measure.weights(matrix, sizes))
-    value = measure.value(matrix, sizes)
-    n, foot = len(matrix), TOP + CELL[1] * len(matrix)
-    used = np.where(weights != 0, matrix, np.nan)
-    marks = heat(used, [""] * n, [""] * n, left=LEFT, top=TOP, cell=CELL)
-    for (i, j), percent in np.ndenumerate(matrix):
-        if i >= j:
-            marks += cell(i, j, percent, float(weights[i, j]))
-    result = "nothing to average" if np.isnan(value) else f"{value:.1f} %"
-    marks += text(10, foot + 26, f"{measure.name}: {result}", "start", ' font-weight="bold"')
-    return Frame(measure.name, result, marks + text(10, foot + 54, measure.formula))
+def key(i: int, j: int) -> str:
+    """Return the name of a cell in the figure's state."""
+    return f"r{i}_{j}"
 
 
-def cell(i: int, j: int, percent: float, weight: float) -> str:
-    """Frame a cell that is added or subtracted; write the number of one that is neither."""
-    (width, height), x, y = CELL, LEFT + CELL[0] * j, TOP + CELL[1] * i
-    if weight == 0:
-        pale = ' fill-opacity=".65"'
-        return text(x + width / 2, y + height / 2 + 4, f"{percent:.1f}", "middle", pale)
-    dashes, ink = ("" if weight > 0 else ' stroke-dasharray="5 4"'), ' fill="#fff"'
-    frame = rect(x + 3, y + 3, width - 6, height - 6, "line", dashes)
-    plus = "+" if weight > 0 else "−"
-    return frame + text(x + 13, y + 18, plus, "middle", ink if percent > 55 else "")
+def measured(chosen: Measure, matrix: Matrix, sizes: Sizes) -> Shown:
+    """Say what each metric is worth, and which cells the chosen one adds or subtracts."""
+    results = {measure.name: measure.says(matrix, sizes) for measure in MEASURES}
+    weights = np.nan_to_num(chosen.weights(matrix, sizes))
+    looks = {
+        key(i, j): "plus" if weight > 0 else "minus" if weight < 0 else ""
+        for (i, j), weight in np.ndenumerate(weights)
+        if i >= j
+    }
+    return Shown([], f"{chosen.name}, {chosen.formula}: {results[chosen.name]}", results, looks)
+
+
+def fields_of(cells: Mapping[str, float], looks: Mapping[str, str], sizes: Sequence[int]) -> str:
+    """Return the matrix as a table of fields."""
+    heads = "".join(f'<th scope="col">n = {size}</th>' for size in sizes)
+    rows = ""
+    for i in range(len(sizes)):
+        row = ""
+        for j in range(i + 1):
+            name, say = key(i, j), f"R {i + 1} {j + 1}"
+            cell = field_of(name, 0, 100, cells[name], step="0.1", say=say, look=looks[name])
+            row += f"<td>{cell}</td>"
+        rows += f'<tr><th scope="row">{i + 1}</th>{row}</tr>'
+    return f'<table class="cil-cells"><tr><td>after stage</td>{heads}</tr>{rows}</table>'
+
+
+def values_of(results: Mapping[str, str]) -> str:
+    """Return a table of the metrics and what each is worth."""
+    rows = "".join(
+        f'<tr><th scope="row">{name}</th><td data-text="{name}">{result}</td></tr>'
+        for name, result in results.items()
+    )
+    return f'<table class="cil-values">{rows}</table>'
 
 
 @dataclass(frozen=True)
@@ -172,6 +206,7 @@ class Reliability:
     confidence: NDArray[np.float64]  # mean of each bin that is not empty
     accuracy: NDArray[np.float64]
     images: NDArray[np.float64]
+    places: NDArray[np.int64]  # which bins those are
     error: float  # the expected calibration error
 
     @classmethod
@@ -183,7 +218,7 @@ class Reliability:
         some = images > 0
         accuracy, confidence = hits[some] / images[some], total[some] / images[some]
         error = calibration_error(answers, bins)
-        return cls(100 * confidence, 100 * accuracy, images[some], error)
+        return cls(100 * confidence, 100 * accuracy, images[some], some.nonzero()[0], error)
 
     def says(self) -> str:
         """Say how sure, how right, and how far apart."""
@@ -191,32 +226,92 @@ class Reliability:
         return f"{sure:.0f} % sure, {right:.0f} % right, error {self.error:.1f}"
 
 
-def reliability_by_temperature(
-    logits: Tensor, labels: Tensor, n_old: int, temperatures: ArrayLike
-) -> Moving:
-    """Show how sure a network is against how often it is right, its logits divided by T."""
-    plot = Plot((0, 100), (0, 100), "how sure (%)", "how often right (%)", 640, 400)
-    old, frames = labels < n_old, []
-    for temperature in np.asarray(temperatures).tolist():
-        marks, says = "", []
-        for name, part in (("old", old), ("new", ~old)):
-            found = Reliability.of(logits[part] / temperature, labels[part])
-            marks += rings(plot, found, name)
-            says.append(f"{name}: {found.says()}")
-        frames.append(Frame(f"T = {temperature:.2f}", "; ".join(says), marks))
-    start = int(np.abs(np.asarray(temperatures) - 1).argmin())
-    return Moving(
+def reliability_by_temperature(logits: Tensor, labels: Tensor, n_old: int) -> Alive:
+    """Show how sure a network is against how often it is right: any T, any number of bins.
+
+    Logits (N, C) and labels (N,), the first `n_old` classes old.
+    """
+    data = packed(logits)
+    sure = Sureness(torch.from_numpy(unpacked(data).reshape(logits.shape)), labels, n_old)
+    return Alive(
+        "reliability",
         "Is the network as often right as it is sure? Divide its logits by T",
-        "Rings for images that the network is about equally sure of, blue for old classes, orange "
-        "for new ones, larger for more images. On the diagonal it is as often right as it is sure; "
-        "rings below it are overconfident, rings above it underconfident.",
-        "T",
-        frames,
-        plot.axes() + plot.line([0, 100], [0, 100], "faint"),
-        640,
-        400,
-        start,
+        "Left, rings for images that the network is about equally sure of, blue for old classes, "
+        "orange for new ones, larger for more images. On the diagonal it is as often right as it "
+        "is sure; rings below it are overconfident, rings above it underconfident. Right, how many "
+        "images are in each bin.",
+        {"logits": data, "labels": labels.tolist(), "n_old": n_old},
+        [
+            slider("T", "T", 0.25, 4, 1, step=0.05, digits=2, power=True),
+            slider("bins", "bins", 2, 40, 10),
+            choice("groups", "images", {"two": "old and new apart", "one": "all together"}, "two"),
+        ],
+        sure.draw,
+        [
+            Panel(340, 320, DIAGRAM.axes() + DIAGRAM.line([0, 100], [0, 100], "faint")),
+            Panel(340, 320, counts_plot(1).axes(yticks=[])),
+        ],
     )
+
+
+DIAGRAM = Plot((0, 100), (0, 100), "how sure (%)", "how often right (%)", 340, 320, right=24)
+GROUPS = {"two": ("old", "new"), "one": ("all",)}
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """A network's answers, to be looked at with any temperature and bins."""
+
+    logits: Tensor
+    labels: Tensor
+    n_old: int
+
+    def part(self, group: str) -> Tensor:
+        """Return which images belong to a group, (N,)."""
+        old = self.labels < self.n_old
+        return {"old": old, "new": ~old, "all": torch.ones_like(old)}[group]
+
+    def draw(self, T: float, bins: int, groups: str) -> Shown:
+        """Draw rings and bars of each group, and say how far sure is from right."""
+        marks, says, counts = "", [f"T = {T:.2f}, {bins} bins"], {}
+        for group in GROUPS[groups]:
+            part, name = self.part(group), "" if group == "all" else group
+            found = Reliability.of(self.logits[part] / T, self.labels[part], bins)
+            marks += rings(DIAGRAM, found, name)
+            counts[name] = np.zeros(bins)
+            counts[name][found.places] = found.images
+            says.append(f"{group}: {found.says()}")
+        if groups == "two":
+            everything = Reliability.of(self.logits / T, self.labels, bins)
+            says.append(f"all: error {everything.error:.1f}")
+        return Shown([marks, histogram(counts)], "; ".join(says))
+
+
+def counts_plot(highest: float) -> Plot:
+    """Return the panel of images in each bin."""
+    return Plot((0, 100), (0, highest), "how sure (%)", "images in the bin", 340, 320)
+
+
+def histogram(counts: Mapping[str, NDArray[np.float64]]) -> str:
+    """Draw how many images each bin holds, group on group, as high as the panel."""
+    highest = np.sum(list(counts.values()), axis=0).max()
+    plot, below = counts_plot(highest), np.zeros(len(next(iter(counts.values()))))
+    bars = text(plot.left - 6, plot.top + 4, f"{highest:.0f}", "end")
+    for name, images in counts.items():
+        bars += stacked(plot, below, images, name)
+        below = below + images
+    return bars
+
+
+def stacked(plot: Plot, below: NDArray[np.float64], counts: NDArray[np.float64], name: str) -> str:
+    """Draw a bar for each bin, on top of what is below."""
+    path, wide = "", 100 / len(counts)
+    for i, (low, count) in enumerate(zip(below.tolist(), counts.tolist(), strict=True)):
+        if count:
+            x, foot = plot.at(wide * (i + 0.05), low)
+            end, head = plot.at(wide * (i + 0.95), low + count)
+            path += f"M{x:g} {foot:g}V{head:g}H{end:g}V{foot:g}z"
+    return f'<path class="{name} bar" d="{path}"/>'
 
 
 def rings(plot: Plot, found: Reliability, name: str) -> str:

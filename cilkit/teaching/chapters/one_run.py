@@ -1,10 +1,10 @@
 """Moving figures of a run, from its records."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from cilkit.metrics import Matrix, accuracy_matrix, stage_accuracy
+from cilkit.metrics import accuracy_matrix, stage_accuracy
 from cilkit.runs.records import (
     EpochRecord,
     Record,
@@ -34,7 +34,7 @@ def norms_by_epoch(records: Sequence[Record], title: str = "") -> Moving:
         "epoch",
         frames,
         plot.axes(labels),
-        start=len(frames) - 2,  # the last epoch: what alignment will meet
+        printed=len(frames) - 2,  # the last epoch: what alignment will meet
     )
 
 
@@ -80,7 +80,7 @@ def matrix_by_stage(records: Sequence[Record], title: str = "") -> Moving:
         frames,
         width=150 + 84 * n,
         height=50 + 40 * n,
-        start=n - 1,
+        printed=n - 1,
     )
 
 
@@ -89,45 +89,3 @@ def names_of_stages(run: RunRecord) -> list[str]:
     names, ends = run.class_names, np.cumsum(run.classes_per_stage)
     sizes = zip(ends, run.classes_per_stage, strict=True)
     return [f"{names[end - size]}–{names[end - 1]}" for end, size in sizes]
-
-
-def accuracy_by_gamma(
-    accuracy: Callable[[float], tuple[float, float, float]],
-    gammas: Sequence[float],
-    chosen: float,
-) -> Moving:
-    """Show what scaling the new prototypes by gamma does; `accuracy` returns (old, new, all)."""
-    values = np.array([accuracy(gamma) for gamma in gammas])
-    plot = Plot((min(gammas), max(gammas)), (0, 100), "γ", "accuracy (%)")
-    frames = [
-        Frame(
-            f"γ = {gamma:.2f}",
-            f"old {old:.1f} %, new {new:.1f} %, all {both:.1f} %",
-            plot.dots([gamma], [old], "old", 6)
-            + plot.dots([gamma], [new], "new", 6)
-            + plot.dots([gamma], [both], "", 6),
-        )
-        for gamma, (old, new, both) in zip(gammas, values, strict=True)
-    ]
-    return Moving(
-        f"Accuracy when the new prototypes are multiplied by γ (WA chooses {chosen:.2f})",
-        "Three curves over gamma: accuracy on old classes falls as gamma grows, on new ones it "
-        "rises, and on all of them it has a maximum in between. A thin line marks WA's choice.",
-        "γ",
-        frames,
-        plot.axes() + gamma_curves(plot, gammas, values, chosen),
-        start=int(np.abs(np.subtract(gammas, 1)).argmin()),  # as trained, before alignment
-    )
-
-
-def gamma_curves(plot: Plot, gammas: Sequence[float], values: Matrix, chosen: float) -> str:
-    """Draw the curves of (old, new, all), say which is which, and mark the chosen gamma."""
-    marks, left = "", gammas[0] + 0.03 * (gammas[-1] - gammas[0])  # clear of the axis' numbers
-    for column, (word, name, y) in enumerate(
-        (("old", "old", 24), ("new", "new", 15), ("all", "", 6))
-    ):
-        marks += plot.line(gammas, values[:, column], name)
-        marks += plot.dots([left], [y], name, 5) + plot.words(left, y - 2, f"\u2003{word}")
-    (x, low), (_, high) = plot.at(chosen, 0), plot.at(chosen, 100)
-    marks += plot.words(chosen, 4, "\u2002WA")
-    return marks + f'<line class="axis" x1="{x}" y1="{low}" x2="{x}" y2="{high}"/>'

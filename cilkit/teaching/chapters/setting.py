@@ -1,39 +1,67 @@
-"""Moving figures of the setting: whose images are there to learn from, and to be tested on."""
+"""Figures of the setting: whose images are there to learn from, and to be tested on."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cilkit.data.samples import Samples
-from cilkit.data.scenario import Scenario, Stage
+from cilkit.data.scenario import Scenario, class_increments, class_order
+from cilkit.errors import InputError
+from cilkit.teaching.alive import Alive, Panel, Shown, choice, number, slider
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.svg import Plot, rect, text
-from cilkit.teaching.thumbnails import thumbnail
+from cilkit.teaching.thumbnails import address, drawn
 
-LEFT, CELL, SIDE = 64, 56, 46  # pixels of the figure: before the first class, a class, its image
-ROWS = {"train": 30, "test": 108}  # where each row of images begins
+CELL, SIDE, TOP = 34, 28, 22  # pixels of the figure: a class, its image, the first row
+ROWS = {"to train on": 0, "to be tested on": 74}  # where each row of images begins
+ORDERS = {"natural": "as they are"} | {str(seed): f"seed {seed}" for seed in (1, 2, 3, 1993)}
 
 
-def images_at_hand(scenario: Scenario, title: str = "") -> Moving:
-    """Show, stage after stage, the classes with images to train on, and those to be tested on.
+def images_at_hand(scenario: Scenario) -> Alive:
+    """Show which classes' images a stage has, for stages, order and budget that the reader sets.
 
-    One image stands for each class; there is room for ten classes.
+    One image stands for each class of the data set; there is room for ten classes.
     """
     last = scenario.stages[-1]
-    train, test = first_of_each(last.train_so_far), first_of_each(last.test)
-    names = scenario.class_names
-    return Moving(
-        title or "Which classes' images are at hand?",
-        "Two rows with one image for each class: images to train on, and images to be tested on. "
-        "Those that a stage lacks are pale. A blue frame marks old classes, an orange one new.",
-        "stage",
-        [hand_frame(stage, train, test, names) for stage in scenario.stages],
-        "".join(text(LEFT - 8, y + SIDE / 2 + 4, row, "end") for row, y in ROWS.items()),
-        width=LEFT + CELL * len(names),
-        height=170,
-        start=1,
+    files = [
+        [address(image, "png") for image in originals(samples, scenario)]
+        for samples in (last.train_so_far, last.test)
+    ]
+    n, names = len(scenario.class_names), natural_names(scenario)
+    hand = Hand(files, names)
+    return Alive(
+        "hand",
+        "Which classes' images are at hand?",
+        "Two rows with one image for each class, in the order of arrival: images to train on, and "
+        "images to be tested on. Those that a stage lacks are pale. A blue frame marks old ones, "
+        "an orange one new ones. Exemplars of old classes are small, with their number.",
+        {"files": files, "names": names},
+        [
+            slider("stage", "stage", 1, n, 1),
+            number("base", "classes in the first stage, 0: like the others", 0, n - 1, 0),
+            number("increment", "classes in each", 1, n, 2),
+            choice("order", "order", ORDERS, "natural"),
+            slider("budget", "budget", 0, 100, 0),
+        ],
+        hand.draw,
+        [Panel(CELL * n + 8, 150, hand.heads())],
     )
+
+
+def originals(samples: Samples, scenario: Scenario) -> list[Tensor]:
+    """Return the first image of each class, by original label."""
+    firsts = first_of_each(samples).images()
+    return [firsts[scenario.class_order.index(label)] for label in range(len(firsts))]
+
+
+def natural_names(scenario: Scenario) -> list[str]:
+    """Return the names of classes by original label."""
+    places = range(len(scenario.class_names))
+    return [scenario.class_names[scenario.class_order.index(label)] for label in places]
 
 
 def first_of_each(samples: Samples) -> Samples:
@@ -42,25 +70,104 @@ def first_of_each(samples: Samples) -> Samples:
     return samples.take(torch.tensor(firsts))
 
 
-def hand_frame(stage: Stage, train: Samples, test: Samples, names: Sequence[str]) -> Frame:
-    """Draw what one stage has: (C, H, W) images of all classes, those it lacks pale."""
-    new, seen = range(stage.n_old, stage.n_seen), range(stage.n_seen)
+@dataclass(frozen=True)
+class Hand:
+    """What a stage has: the files of an image of each class to train on, and to be tested on."""
+
+    files: Sequence[Sequence[str]]
+    names: Sequence[str]
+
+    def heads(self) -> str:
+        """Write what each row is."""
+        return "".join(text(4, TOP + y - 8, words) for words, y in ROWS.items())
+
+    def draw(self, stage: int, base: int, increment: int, order: str, budget: int) -> Shown:
+        """Draw what one stage has, and say it."""
+        n = len(self.names)
+        try:
+            sizes = class_increments(base, increment, n, "the data set")
+        except InputError as error:
+            return Shown([""], str(error))
+        arrival = class_order("natural" if order == "natural" else int(order), n)
+        stage = min(stage, len(sizes))
+        n_old, n_seen = sum(sizes[: stage - 1]), sum(sizes[:stage])
+        share = budget // n_old if n_old else 0
+        marks = ""
+        for place, label in enumerate(arrival):
+            marks += self.trained(place, label, n_old, n_seen, share)
+            marks += self.tested(place, label, n_old, n_seen)
+        old, new = (
+            listed([self.names[i] for i in arrival[a:b]]) for a, b in ((0, n_old), (n_old, n_seen))
+        )
+        kept = f" and {share} of each of {old}" if share else ""
+        seen = listed([self.names[i] for i in arrival[:n_seen]])
+        says = f"stage {stage} of {len(sizes)}: train on {new}{kept}; be tested on {seen}"
+        return Shown([marks], says)
+
+    def trained(self, place: int, label: int, n_old: int, n_seen: int, share: int) -> str:
+        """Draw a class in the upper row."""
+        x, y = 4 + CELL * place, TOP + ROWS["to train on"]
+        if place < n_old and share:
+            small = drawn(self.files[0][label], x + 7, y, SIDE / 2, SIDE / 2)
+            frame = rect(x + 5, y - 2, SIDE / 2 + 4, SIDE / 2 + 4, "line old")
+            return frame + small + text(x + SIDE / 2, y + SIDE + 2, f"{share}", "middle")
+        return framed(self.files[0][label], x, y, "new" if n_old <= place < n_seen else "")
+
+    def tested(self, place: int, label: int, n_old: int, n_seen: int) -> str:
+        """Draw a class in the lower row."""
+        name = "old" if place < n_old else "new" if place < n_seen else ""
+        return framed(self.files[1][label], 4 + CELL * place, TOP + ROWS["to be tested on"], name)
+
+
+def framed(file: str, x: float, y: float, name: str) -> str:
+    """Draw an image in a frame of its colour; pale where it has none."""
+    image = drawn(file, x, y, SIDE, SIDE)
+    if not name:
+        return f'<g class="faint">{image}</g>'
+    return rect(x - 2, y - 2, SIDE + 4, SIDE + 4, f"line {name}") + image
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names with commas."""
+    return ", ".join(names)
+
+
+def classes_dealt(n_classes: int = 100) -> Alive:
+    """Show which class arrives in which stage: any first stage, increment and seed of the order."""
+    return Alive(
+        "dealt",
+        "Which classes arrive in which stage?",
+        "The original labels of all classes in the order of arrival, ten in a row. Stages are "
+        "shaded in turn; a number at the left says which stage a row begins in.",
+        {"n_classes": n_classes},
+        [
+            number("base", "classes in the first stage, 0: like the others", 0, n_classes, 50),
+            number("increment", "classes in each", 1, n_classes, 10),
+            number("seed", "seed of the order", 0, 2**32 - 1, 1993),
+        ],
+        partial(dealt, n_classes),
+        [Panel(340, 22 * -(-n_classes // 10) + 24, text(4, 14, "stage") + text(60, 14, "labels"))],
+    )
+
+
+def dealt(n_classes: int, base: int, increment: int, seed: int) -> Shown:
+    """Draw the classes in their order, and say what each stage brings."""
+    try:
+        sizes = class_increments(base, increment, n_classes, "the data set")
+    except InputError as error:
+        return Shown([""], str(error))
+    order, stages = class_order(seed, n_classes), np.repeat(np.arange(len(sizes)), sizes).tolist()
     marks = ""
-    for samples, there, y in zip((train, test), (new, seen), ROWS.values(), strict=True):
-        for label, image in enumerate(samples.images()):
-            x = LEFT + CELL * label
-            if label in there:
-                name = "new" if label in new else "old"
-                marks += rect(x - 4, y - 4, SIDE + 8, SIDE + 8, name) + thumbnail(image, x, y, SIDE)
-            else:
-                marks += f'<g class="faint">{thumbnail(image, x, y, SIDE)}</g>'
-    says = f"train on {listed(names, new)}; be tested on {listed(names, seen)}"
-    return Frame(f"stage {stage.index + 1}", says, marks)
-
-
-def listed(names: Sequence[str], classes: range) -> str:
-    """Return the names of some classes, with commas."""
-    return ", ".join(names[label] for label in classes)
+    for place, (label, stage) in enumerate(zip(order, stages, strict=True)):
+        x, y = 60 + 28 * (place % 10), 20 + 22 * (place // 10)
+        marks += rect(x, y, 28, 21, "shade" if stage % 2 else "shade on")
+        marks += text(x + 14, y + 15, str(label), "middle")
+        if place % 10 == 0:
+            marks += text(20, y + 15, str(stage + 1), "middle")
+    first = listed([str(label) for label in order[: sizes[0]][:10]])
+    more = " ..." if sizes[0] > 10 else ""
+    says = f"B{base}-{increment}, seed {seed}: {len(sizes)} stages. The first brings {first}{more}"
+    return Shown([marks], says)
 
 
 def questions_by_stage(
@@ -88,7 +195,7 @@ def questions_by_stage(
         frames,
         plot.axes({3 * i + 0.5: name for i, name in enumerate(names)}),
         height=260,
-        start=len(frames) - 1,
+        printed=len(frames) - 1,
     )
 
 

@@ -31,7 +31,7 @@ def accuracy_by_class(runs: Mapping[str, Sequence[Record]], title: str = "") -> 
         side_by_side([axes] * len(runs)),
         width=WIDTH * len(runs),
         height=260,
-        start=len(frames) - 1,
+        printed=len(frames) - 1,
     )
 
 

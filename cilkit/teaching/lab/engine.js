@@ -2,9 +2,11 @@
 //
 // It computes what the package does with backbone="mlp" and no augmentation, and calls things by the
 // package's names (cilkit/functional.py, config.py, memory.py, loader.py), so that who has read one
-// can read the other. Nothing here knows of pages: a worker gets this function as text.
-const CilkitEngine = () => {
+// can read the other. Nothing here knows of pages: a worker gets this function as text, and that of
+// the formulas (formulas.js), which other figures use, too.
+const CilkitEngine = (formulas) => {
   "use strict";
+  const { softmax, kd_gradient, herd, mean, confusion_matrix, class_accuracies } = formulas;
   const PIXELS = 64, HIDDEN = 128, FEATURES = 64, CLASSES = 10;
   // All weights lie in one array: a copy is one call, and so is a step. The prototypes come last,
   // where they can grow; a row is a class.
@@ -167,14 +169,6 @@ const CilkitEngine = () => {
 
   // ---- The formulas: chapter 4.
 
-  const softmax = (logits, at, n_classes, temperature, out) => {
-    let most = -Infinity, sum = 0;
-    for (let c = 0; c < n_classes; c++) most = Math.max(most, logits[at + c]);
-    for (let c = 0; c < n_classes; c++) sum += out[c] = Math.exp((logits[at + c] - most) / temperature);
-    for (let c = 0; c < n_classes; c++) out[c] /= sum;
-    return out;
-  };
-
   // KL(teacher || student) of the softened predictions of n images, averaged. Each has so many logits.
   const distillation_loss = (student, teacher, n, n_classes, temperature = 2) => {
     const log_p = (logits, at, c) => {
@@ -189,17 +183,6 @@ const CilkitEngine = () => {
       loss += Math.exp(p) * (p - q) / n;
     }
     return loss;
-  };
-
-  // Its gradient by the student's logits, (q - p) / (T n): by those of the old classes, which come
-  // first in the student's rows of n_seen; the teacher has no others.
-  const kd_gradient = (student, teacher, n, n_old, n_seen, temperature, out, work = workspace(Float64Array, 1)) => {
-    for (let i = 0; i < n; i++) {
-      const q = softmax(student, i * n_seen, n_old, temperature, work.q);
-      const p = softmax(teacher, i * n_old, n_old, temperature, work.p);
-      for (let c = 0; c < n_old; c++) out[i * n_old + c] = (q[c] - p[c]) / (temperature * n);
-    }
-    return out;
   };
 
   // The gradient of the cross-entropy among the classes from `first` on; the others get none.
@@ -261,27 +244,6 @@ const CilkitEngine = () => {
 
   // ---- Exemplars: chapter 3.
 
-  // Choose m of n rows of so many numbers, one by one, so that their mean stays closest to the mean of all: indices,
-  // best first. With the mean as origin, |total + f| / k is smallest where |f|²/2 + f · total is.
-  const herd = (features, n, size, m) => {
-    const rows = Float64Array.from(features), cost = new Float64Array(n), chosen = [];
-    for (let j = 0; j < size; j++) {
-      let mean = 0;
-      for (let i = 0; i < n; i++) mean += rows[i * size + j] / n;
-      for (let i = 0; i < n; i++) rows[i * size + j] -= mean;
-    }
-    const dot = (a, b) => { let s = 0; for (let j = 0; j < size; j++) s += rows[a * size + j] * rows[b * size + j]; return s; };
-    for (let i = 0; i < n; i++) cost[i] = dot(i, i) / 2;
-    while (chosen.length < Math.min(m, n)) {
-      let best = -1;
-      for (let i = 0; i < n; i++) if (cost[i] < Infinity && (best < 0 || cost[i] < cost[best])) best = i;
-      chosen.push(best);
-      for (let i = 0; i < n; i++) cost[i] += dot(i, best);
-      cost[best] = Infinity;
-    }
-    return chosen;
-  };
-
   const normalised = (features, n, size) => {
     for (let i = 0; i < n; i++) {
       let length = 0;
@@ -315,8 +277,6 @@ const CilkitEngine = () => {
     return Math.sqrt(sum);
   });
 
-  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
   // gamma: how many times longer the old prototypes are than the new ones, on average.
   const alignment = (norms, n_old) => mean(norms.slice(0, n_old)) / mean(norms.slice(n_old));
 
@@ -348,19 +308,6 @@ const CilkitEngine = () => {
   };
 
   const take_image = (data, row, work, i) => work.images.set(data.images.subarray(row * PIXELS, (row + 1) * PIXELS), i * PIXELS);
-
-  // Count how many test images of each class (row) were taken for each class (column).
-  const confusion_matrix = (logits, labels, n_classes) => {
-    const counts = Array.from({ length: n_classes }, () => new Array(n_classes).fill(0));
-    labels.forEach((label, i) => {
-      let best = 0;
-      for (let c = 1; c < n_classes; c++) if (logits[i * n_classes + c] > logits[i * n_classes + best]) best = c;
-      counts[label][best] += 1;
-    });
-    return counts;
-  };
-
-  const class_accuracies = (confusion) => confusion.map((row, c) => 100 * row[c] / row.reduce((a, b) => a + b, 0));
 
   const evaluate = (network, data, arrival) => {
     const rows = rows_of(data, arrival.slice(0, network.n_classes), "test");

@@ -1,7 +1,7 @@
 // The laboratory's page: settings, pictures and words around the engine. One state, one `draw`.
 (() => {
   "use strict";
-  const engine = CilkitEngine(), { DEFAULTS, PIXELS, FEATURES, HEAD } = engine;
+  const engine = CilkitEngine(CilkitFormulas()), { DEFAULTS, PIXELS, FEATURES, HEAD } = engine;
   const NATURAL = DEFAULTS.class_order;
 
   // ---- The settings: what a control shows, what an address may hold, what Python is told.
@@ -15,9 +15,10 @@
     joint: ["joint", "all images kept", [0, 0, 0, 1]],
   };
   const FLAGS = ["exemplars", "teacher", "align", "joint"];
-  // key: the package's name; short: in an address; stops: where its slider rests; usual: in the field.
+  // key: the package's name; short: in an address; stops: where its slider rests; usual: in the field; mark: the stop
+  // that has a word under it, where `usual` is no number.
   const NUMBERS = [
-    { key: "budget", short: "budget", group: "Exemplars", label: "budget", words: "images kept", stops: [0, 5, 10, 20, 30, 40, 50, 75, 100, 150, 200, 300, 400], whole: true, usual: "20 a class", chapter: 3 },
+    { key: "budget", short: "budget", group: "Exemplars", label: "budget", words: "images kept", stops: [0, 5, 10, 20, 30, 40, 50, 75, 100, 150, 200, 300, 400], whole: true, usual: "20 a class", mark: 200, chapter: 3 },
     { key: "kd_weight", short: "lambda", group: "Teacher", label: "λ", words: "weight of the teacher", stops: [0, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4], usual: "n/(n+m)", chapter: 4 },
     { key: "temperature", short: "T", group: "Teacher", label: "T", words: "temperature", stops: [0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 16], usual: 2, chapter: 4 },
     { key: "gamma", short: "gamma", group: "Alignment", label: "γ by hand", words: "times the new prototypes", stops: Array.from({ length: 37 }, (_, i) => (4 + i) / 20), chapter: 5 },
@@ -128,7 +129,7 @@
   // ---- A trainer: in a worker made of this page's own text, else in slices on this thread.
 
   const trainer = (digits, hear) => {
-    const source = `const post = (m) => postMessage(m); const ask = (${CilkitTrainer})((${CilkitEngine})(), post, 20); onmessage = (event) => ask(event.data);`;
+    const source = `const post = (m) => postMessage(m); const ask = (${CilkitTrainer})((${CilkitEngine})((${CilkitFormulas})()), post, 20); onmessage = (event) => ask(event.data);`;
     let ask, worker;
     try {
       if (window.cilkitLabWithoutWorker) throw new Error("asked for");
@@ -530,8 +531,10 @@
       if (c.stops) {
         const special = { kd_weight: ["dynamic", "n/(n+m)"], gamma: ["wa", "WA’s own"] }[c.key];
         const box = special ? `<label class="lab-check"><input type="checkbox" data-special="${c.key}"> ${special[1]}</label>` : "";
-        const usual = c.usual === undefined ? "" : `<small>usual: ${typeof c.usual === "number" ? number(c.usual) : c.usual}${DEFAULTS[c.key] !== c.usual ? `; here ${number(DEFAULTS[c.key] === "wa" ? 1 : DEFAULTS[c.key])}` : ""}</small>`;
-        return `<div class="lab-number"><label for="lab-${c.key}"><b>${c.label}</b> ${c.words}</label><output data-value="${c.key}" aria-live="off"></output><input id="lab-${c.key}" type="range" min="0" max="${c.stops.length - 1}" data-key="${c.key}" autocomplete="off">${box}${usual}</div>`;
+        const words = `usual: ${typeof c.usual === "number" ? number(c.usual) : c.usual}`, at = c.stops.indexOf(c.mark ?? c.usual) / (c.stops.length - 1);
+        const tick = at < 0 ? "" : `<small class="lab-tick${at > 0.5 ? " left" : ""}" style="--at:${at}">${at > 0.5 ? `${words} ▴` : `▴ ${words}`}</small>`;
+        const usual = tick || c.usual === undefined ? "" : `<small>${words}; here ${number(DEFAULTS[c.key])}</small>`;
+        return `<div class="lab-number"><label for="lab-${c.key}"><b>${c.label}</b> ${c.words}</label><output data-value="${c.key}" aria-live="off"></output><input id="lab-${c.key}" type="range" min="0" max="${c.stops.length - 1}" data-key="${c.key}" autocomplete="off">${tick}${box}${usual}</div>`;
       }
       return `<fieldset class="lab-choice"><legend>${c.label}</legend>${c.values.map((value, i) => `<label><input type="radio" name="lab-${c.key}" data-key="${c.key}" value="${value}"> ${c.names[i]}</label>`).join("")}</fieldset>`;
     };

@@ -29,7 +29,8 @@ class Laboratory:
             "STYLE": asset("figures.css") + part("lab.css"),
             "TABLE": table(ladder()),
             "DIGITS": for_script(self.digits),
-            "SCRIPT": "\n".join(["{", *map(part, SCRIPTS), "}"]),  # a block: a page may have two
+            # A block: a page may have two.
+            "SCRIPT": "\n".join(["{", asset("formulas.js"), *map(part, SCRIPTS), "}"]),
         }
         return re.sub(r"@([A-Z]+)@", lambda place: parts[place[1]], part("lab.html"))
 
