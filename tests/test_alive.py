@@ -94,6 +94,7 @@ FIGURES |= {
         [
             {"base": 0, "increment": 5, "seed": 0},
             {"base": 50, "increment": 7, "seed": 3},
+            {"base": 95, "increment": 7, "seed": 3},
             {"base": 100, "increment": 10, "seed": 2**32 - 1},
         ],
     ),

@@ -57,9 +57,9 @@ def test_the_images_are_those_of_the_original_labels_whatever_the_scenarios_orde
     assert figure.data["names"] == list("012345")
 
 
-def test_classes_that_do_not_divide_are_answered_in_the_packages_words(scenario):
-    shown = at_hand(scenario, base=1, increment=3)
-    assert shown.says.startswith("base 1 and increment 3 do not fit the 6 classes")
+def test_stages_that_do_not_fit_are_answered_in_the_packages_words(scenario):
+    shown = at_hand(scenario, base=5, increment=3)
+    assert shown.says.startswith("base 5 and increment 3 do not fit the 6 classes")
 
 
 def test_the_order_of_a_hundred_classes_is_the_one_of_the_seed():

@@ -97,12 +97,12 @@ const CilkitFormulas = () => {
 
   // How many classes each stage brings, or why it cannot be so.
   const class_increments = (base, increment, n_classes, name) => {
-    const rest = n_classes - base;
-    if (rest < 0 || rest % increment) return {
+    const rest = n_classes - base, stages = Math.floor(rest / increment), left_over = rest % increment;
+    if (rest < 0 || (rest > 0 && !stages)) return {
       wrong: `base ${base} and increment ${increment} do not fit the ${n_classes} classes of ${name}: `
-        + `base must be at most ${n_classes}, and the rest must divide into whole increments`,
+        + "there must be enough for the first stage, and for one more of whole size",
     };
-    return { sizes: [...(base ? [base] : []), ...new Array(rest / increment).fill(increment)] };
+    return { sizes: [...(base ? [base] : []), ...new Array(stages).fill(increment), ...(left_over ? [left_over] : [])] };
   };
 
   return { mean, softmax, kd_gradient, herd, confusion_matrix, class_accuracies, class_order, class_increments };
