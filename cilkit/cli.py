@@ -92,12 +92,14 @@ class Compare:
     out: Path  # the folder for the results
     methods: tuple[str, ...] = ("finetune", "replay", "replay-kd", "wa")  # what to compare
     seeds: tuple[int, ...] = (0, 1, 2)  # each method runs once with each
+    orders: tuple[int | str, ...] = ()  # class orders: natural, or seeds of them, such as 1993
+    vary: tuple[str, ...] = ()  # settings, each with its values: lr 0.03 0.1 weight-decay 0 1e-4
     preset: Preset = DEFAULT_PRESET
     resume: bool = False  # keep finished runs, go on with unfinished ones
 
     def __call__(self) -> None:
         """Compare, print the table, and draw."""
-        from cilkit.compare import compare
+        from cilkit.compare import axes, compare, planned
         from cilkit.metrics import table
         from cilkit.runs.folder import check_comparison
         from cilkit.show.save import figure_names
@@ -106,9 +108,13 @@ class Compare:
         if (self.config.method, self.config.seed) != (start.method, start.seed):
             raise InputError("compare takes --methods and --seeds, not --method and --seed")
         out, resume = as_path(self.out), self.resume or is_restarted()
-        from_main(lambda: check_comparison(out, resume, figure_names(self.methods)))
+        how: Any = {"orders": self.orders, "vary": axes(self.vary, names_of(self.config))}
+        choice = planned(self.config, self.methods, self.seeds, **how)
+        labels = dict.fromkeys(one.label for one in choice)
+        from_main(lambda: check_comparison(out, resume, figure_names(labels)))
+        watch, what = [Console()], (self.config, self.methods, self.seeds, out)
         with stoppable():
-            runs = compare(self.config, self.methods, self.seeds, out, [Console()], resume=resume)
+            runs = compare(*what, watch, **how, resume=resume)
         if is_main():
             print(table(runs))
         draw([out], out)

@@ -1,14 +1,18 @@
 """Several methods on several seeds: the ladder from forgetting to remembering. Chapter 6."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from ast import literal_eval
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from cilkit.config import Config, as_path, names_of, plain
-from cilkit.errors import InputError, lookup
+from cilkit.errors import InputError, lookup, unknown
 from cilkit.experiment import Observer, run
 from cilkit.learner import Learner
 from cilkit.machine.lock import alone_in
@@ -21,6 +25,18 @@ from cilkit.runs.folder import check_comparison, find_run
 from cilkit.runs.outputs import SUMMARY, SUMMARY_UNFINISHED
 from cilkit.runs.records import EpochRecord, Record, RunRecord, dumps
 
+Vary = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a comparison; those that differ in the seed or the class order share a label."""
+
+    label: str
+    config: Config
+    name: str  # of its folder
+    first: str  # of the folder with the first stage that it may share
+
 
 def compare(
     config: Config,
@@ -29,31 +45,101 @@ def compare(
     out: Path,
     observers: Sequence[Observer] = (),
     *,
+    orders: Sequence[int | str] = (),
+    vary: Vary = MappingProxyType({}),
     resume: bool = False,
 ) -> dict[str, list[list[Record]]]:
     """Run each method on each seed, `config` giving all else; leave `summary.json` in `out`.
 
-    With `resume`, finished runs are kept and unfinished ones go on. Nobody else may write to `out`
-    meanwhile.
+    With `orders`, on each class order, too, and with `vary`, with each choice of these settings'
+    values. With `resume`, finished runs are kept and unfinished ones go on. Nobody else may write
+    to `out` meanwhile.
     """
-    out, methods, seeds = as_path(out), plain(methods), plain(seeds)  # there may be arrays of them
-    check_choice(config, methods, seeds)
-    runs: dict[str, list[list[Record]]] = {method: [] for method in methods}
+    out = as_path(out)
+    choice = planned(config, methods, seeds, orders=orders, vary=vary)
+    runs: dict[str, list[list[Record]]] = {one.label: [] for one in choice}
     with alone_in(out):
-        from_main(lambda: check_folders(config, methods, seeds, out, resume or is_restarted()))
-        for seed in seeds:
-            first = out / f"first-stage-seed{seed}"
-            for method in methods:
-                folder = out / f"{method}-seed{seed}"
-                mine = replace(config, method=method, seed=seed)
-                shares = shares_first_stage(mine)
-                start = from_main(partial(find_first_stage, first, mine)) if shares else None
-                keep = [KeepFirstStage(folder, first)] if shares and start is None else []
-                watch: list[Observer] = [*observers, *keep]
-                runs[method].append(run(mine, folder, watch, resume=resume, start=start))
+        from_main(lambda: check_folders(choice, out, resume or is_restarted()))
+        for one in choice:
+            folder, first = out / one.name, out / one.first
+            shares = shares_first_stage(one.config)
+            start = from_main(partial(find_first_stage, first, one.config)) if shares else None
+            keep = [KeepFirstStage(folder, first)] if shares and start is None else []
+            watch: list[Observer] = [*observers, *keep]
+            runs[one.label].append(run(one.config, folder, watch, resume=resume, start=start))
         if is_main():
             write_summary(out, summarise(runs))
     return runs
+
+
+def planned(
+    config: Config,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    orders: Sequence[int | str] = (),
+    vary: Vary = MappingProxyType({}),
+) -> list[Planned]:
+    """Return the runs of a comparison in their order; refuse what cannot be compared."""
+    methods, seeds, orders = plain(methods), plain(seeds), plain(orders)  # there may be arrays
+    check_choice(methods, seeds, orders, vary)
+    choice, ways = [], [*orders] if orders else [config.class_order]
+    for seed, order, *values in product(seeds, ways, *vary.values()):
+        varied = dict(zip(vary, values, strict=True))
+        told = "".join(f" {name}={value}" for name, value in varied.items())
+        where = f"seed{seed}" + (f"-order{order}" if orders else "")
+        for method in methods:
+            given = {"method": method, "seed": seed, "class_order": order} | varied
+            check_settings(method, varied)
+            mine, name = replace(config, **given), f"{method}{told}-{where}".replace(" ", "-")
+            first = f"first-stage-{where}{told}".replace(" ", "-")
+            choice.append(Planned(method + told, mine, name, first))
+    return choice
+
+
+def axes(words: Sequence[str], known: Sequence[str]) -> dict[str, list[Any]]:
+    """Return settings and their values, of words in a row: lr 0.03 0.1 weight-decay 0 1e-4."""
+    found: dict[str, list[Any]] = {}
+    for word in words:
+        name = word.replace("-", "_")
+        if name in known:
+            found[name] = []
+        elif found:
+            [*found.values()][-1].append(meant(word))
+        else:
+            raise unknown("setting", word, known)
+    return found
+
+
+def meant(word: str) -> Any:
+    """Return what a word means as a value: a number, True, None, or a text."""
+    with suppress(ValueError, SyntaxError):
+        return literal_eval(word)
+    return word
+
+
+def check_choice(
+    methods: Sequence[str], seeds: Sequence[int], orders: Sequence[int | str], vary: Vary
+) -> None:
+    """Refuse what cannot be compared, or would be done twice."""
+    for method in methods:
+        lookup("method", method, METHODS)
+    for kind, values in (("method", methods), ("seed", seeds), *vary.items()):
+        if not values or len(set(values)) < len(values):
+            raise InputError(f"give at least one {kind}, each only once; given: {list(values)}")
+    if len(set(orders)) < len(orders):
+        raise InputError(f"give each class order only once; given: {list(orders)}")
+
+
+def check_settings(method: str, varied: Mapping[str, Any]) -> None:
+    """Refuse to vary what a method does not have, or what has a way of its own."""
+    known = {*names_of(METHODS[method].Settings)} - {"method", "seed", "class_order"}
+    for name in varied:
+        if name not in known:
+            raise InputError(
+                f"{name} cannot be varied: it is no setting of {method}, or is given by --methods, "
+                f"--seeds, --orders"
+            )
 
 
 def write_summary(out: Path, summary: dict[str, dict[str, list[float]]]) -> None:
@@ -103,25 +189,10 @@ class KeepFirstStage:
             checkpoint.save(self.first, found)
 
 
-def check_choice(config: Config, methods: Sequence[str], seeds: Sequence[int]) -> None:
-    """Refuse what cannot be compared."""
-    for method in methods:
-        lookup("method", method, METHODS)
-    for kind, values in (("method", methods), ("seed", seeds)):
-        if not values or len(set(values)) < len(values):
-            raise InputError(f"give at least one {kind}, each only once; given: {list(values)}")
-    for method, seed in product(methods, seeds):
-        replace(config, method=method, seed=seed)
-
-
-def check_folders(
-    config: Config, methods: Sequence[str], seeds: Sequence[int], out: Path, resume: bool
-) -> None:
+def check_folders(choice: Sequence[Planned], out: Path, resume: bool) -> None:
     """Refuse folders that cannot be used, the last one's too, before any work starts."""
     check_comparison(out, resume)
-    for seed in seeds:
-        checkpoint.find(out / f"first-stage-seed{seed}")  # it may be damaged
-    for method, seed in product(methods, seeds):
-        mine, folder = replace(config, method=method, seed=seed), out / f"{method}-seed{seed}"
-        if folder.exists():
-            find_run(folder, mine, resume)
+    for one in choice:
+        checkpoint.find(out / one.first)  # it may be damaged
+        if (out / one.name).exists():
+            find_run(out / one.name, one.config, resume)

@@ -192,16 +192,29 @@ COLUMNS = {
 
 
 def table(runs: Mapping[str, Iterable[Sequence[Record]]]) -> str:
-    """Return mean ± standard deviation over the seeds, a line for each method, in percent."""
+    """Return mean ± standard deviation over the seeds, a line for each method, in percent.
+
+    Where there are several class orders, the title tells how many of each.
+    """
     kept = {method: [*of_method] for method, of_method in runs.items()}
-    title = tested_on(*chain(*kept.values()))
+    everything, wide = [*chain(*kept.values())], max(12, *(len(label) + 1 for label in kept))
+    title = ", ".join(filter(None, [tested_on(*everything), seeds_and_orders(everything)]))
     lines = [title] if title else []
-    lines += [f"{'percent':12}" + "".join(f"{title:>13}" for title in COLUMNS.values())]
+    lines += [f"{'percent':{wide}}" + "".join(f"{title:>13}" for title in COLUMNS.values())]
     for method, of_method in kept.items():
         numbers = [summary(records) for records in of_method]
         cells = [spread([n[key] for n in numbers]) for key in COLUMNS]
-        lines.append(f"{method:12}" + "".join(f"{cell:>13}" for cell in cells))
+        lines.append(f"{method:{wide}}" + "".join(f"{cell:>13}" for cell in cells))
     return "\n".join(lines)
+
+
+def seeds_and_orders(runs: Iterable[Sequence[Record]]) -> str:
+    """Return how many seeds and class orders runs have, if these are several, else ''."""
+    configs = [
+        record.config for records in runs for record in records[:1] if isinstance(record, RunRecord)
+    ]
+    seeds, orders = ({str(config[name]) for config in configs} for name in ("seed", "class_order"))
+    return f"seeds: {len(seeds)}, class orders: {len(orders)}" if len(orders) > 1 else ""
 
 
 def spread(values: Sequence[float]) -> str:

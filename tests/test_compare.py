@@ -163,4 +163,60 @@ def test_runs_that_differ_in_the_seed_alone_share_a_label(compared: tuple[Path, 
 def test_runs_of_one_method_with_other_settings_get_labels_of_their_own() -> None:
     small = replace(QUICK, epochs=1, method="finetune")
     runs = [run(small), run(replace(small, lr=0.01))]
+    assert list(group(runs)) == ["finetune lr=0.05", "finetune lr=0.01"]
+
+
+def test_runs_that_differ_in_many_settings_are_numbered() -> None:
+    small = replace(QUICK, epochs=1, method="finetune")
+    runs = [run(small), run(replace(small, lr=0.01, momentum=0.5, batch_size=32))]
     assert list(group(runs)) == ["finetune", "finetune (2)"]
+
+
+def test_a_comparison_over_settings_and_orders_is_that_of_runs_alone(tmp_path: Path) -> None:
+    small = replace(QUICK, epochs=1)
+    vary = {"lr": (0.05, 0.01), "kd_weight": (0.5,)}
+    runs = compare(small, ["wa"], (0,), tmp_path, orders=("natural", 1993), vary=vary)
+    assert list(runs) == ["wa lr=0.05 kd_weight=0.5", "wa lr=0.01 kd_weight=0.5"]
+    alone = replace(small, method="wa", lr=0.01, kd_weight=0.5, class_order=1993)
+    assert runs["wa lr=0.01 kd_weight=0.5"] == [
+        run(replace(alone, class_order="natural")),
+        run(alone),
+    ]
+    assert table(runs).splitlines()[0] == "seeds: 1, class orders: 2"
+    assert list(json.loads((tmp_path / "summary.json").read_text())) == list(runs)
+
+
+def test_varied_on_the_command_line_it_is_drawn_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", "--epochs", "1", "--increment", "5", "--methods", "finetune", "wa"]
+    words += ["--seeds", "0", "--vary", "weight-decay", "0", "1e-2", "--out", str(tmp_path)]
+    assert main(words) == 0
+    first = capsys.readouterr().out
+    assert main([*words, "--resume"]) == 0
+    told = [line for line in first.splitlines() if line.startswith("wa weight_decay=0.01  ")]
+    assert told == [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith(told[0])
+    ]
+    assert (tmp_path / "wa-weight_decay=0.01-accuracy-matrix.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["lr"], "give at least one lr"),
+        (["lr", "0.1", "0.1"], "give at least one lr, each only once"),
+        (["0.1"], "unknown setting '0.1'"),
+        (["learningrate", "0.1"], "unknown setting 'learningrate'; known"),
+        (["seed", "3"], "seed cannot be varied"),
+        (["temperature", "3"], "temperature cannot be varied: it is no setting of finetune"),
+        (["lr", "fast"], "lr is 'fast'; it must be a number"),
+    ],
+)
+def test_what_cannot_be_varied_is_refused_before_any_work(
+    words: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["compare", "--methods", "finetune", "--vary", *words, *out]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -16,6 +17,7 @@ from cilkit.show.figures import FIGURES, accuracy_per_stage
 from cilkit.show.layout import Runs
 
 DPI = 150
+MOST = 2  # settings in a label
 
 
 def plot(folders: Sequence[Path], out: Path | None = None) -> list[Path]:
@@ -59,20 +61,33 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
 
 
 def group(runs: Sequence[Sequence[Record]]) -> dict[str, list[Sequence[Record]]]:
-    """Return finished runs by label: runs that differ in nothing but the seed share one."""
-    labels: dict[str, str] = {}
-    grouped: dict[str, list[Sequence[Record]]] = {}
-    for records in runs:
-        if stage_records(records):
-            settings = run_record(records).config.items()
-            config = {k: v for k, v in settings if k not in ("seed", *MACHINE_SETTINGS)}
-            method, key = config["method"], str(sorted(config.items(), key=str))
-            taken = sum(label.split(" ")[0] == method for label in labels.values())
-            labels.setdefault(key, method if not taken else f"{method} ({taken + 1})")
-            grouped.setdefault(labels[key], []).append(records)
-    if not grouped:
+    """Return finished runs by label: runs that differ in seed or class order alone share one.
+
+    One method's runs are told apart by the settings in which they differ, or, if these are many,
+    by a number.
+    """
+    done = [records for records in runs if stage_records(records)]
+    if not done:
         raise InputError("no stage of these runs is finished yet; there is nothing to draw")
+    settings = [decisive(records) for records in done]
+    grouped: dict[str, list[Sequence[Record]]] = {}
+    labels: dict[str, str] = {}
+    for records, mine in zip(done, settings, strict=True):
+        method = mine["method"]
+        others = [other for other in settings if other["method"] == method]
+        differ = [k for k, v in mine.items() if any(other.get(k) != v for other in others)]
+        full = method + "".join(f" {name}={mine[name]}" for name in differ)
+        number = 1 + sum(label.split(" ")[0] == method for label in labels.values())
+        short = f"{method} ({number})" if number > 1 else method
+        label = labels.setdefault(full, full if len(differ) <= MOST else short)
+        grouped.setdefault(label, []).append(records)
     return grouped
+
+
+def decisive(records: Sequence[Record]) -> dict[str, Any]:
+    """Return the settings that tell runs apart: all but the machine's, the seed, and the order."""
+    aside = {"seed", "class_order", *MACHINE_SETTINGS}
+    return {k: v for k, v in run_record(records).config.items() if k not in aside}
 
 
 def figure_names(labels: Iterable[str] = ()) -> list[str]:
@@ -80,5 +95,5 @@ def figure_names(labels: Iterable[str] = ()) -> list[str]:
     from cilkit.show.figures import FIGURES
 
     labels = list(labels)
-    starts = [f"{label}-" for label in labels] if len(labels) > 1 else [""]
+    starts = [f"{label}-".replace(" ", "-") for label in labels] if len(labels) > 1 else [""]
     return ["accuracy.png", *(f"{start}{name}.png" for start in starts for name in FIGURES)]
