@@ -104,8 +104,9 @@ def links() -> list[Any]:
 def test_the_bookmarks_name_every_page_of_the_book_in_order() -> None:
     chapters = [f"Chapter {number} " for number in range(1, len(CHAPTERS) + 1)]
     appendices = [f"Appendix {letter} " for letter in "ABCDEFGHIJKL"]
-    expected = []
-    for label, name in zip(["", *chapters, *appendices], PAGES, strict=False):
+    labels, expected = iter(["", *chapters, *appendices]), []
+    for name in PAGES:
+        label = "" if name.startswith("book/methods") else next(labels)
         expected.append(label + re.sub(r"^\d+ · ", "", article(name).h1.contents[0]))
     assert [text for text, _ in bookmarks()] == expected
 

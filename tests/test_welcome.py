@@ -38,5 +38,5 @@ def test_every_chapter_and_page_is_in_the_table_of_contents() -> None:
 def test_every_reference_is_cited() -> None:
     known = re.findall(r"^@\w+\{(\w+),", (BOOK / "references.bib").read_text(), re.MULTILINE)
     roles = r"\{cite:[tp]\}`([\w,]+)`"
-    cited = {key for page in BOOK.glob("*.md") for key in re.findall(roles, page.read_text())}
+    cited = {key for page in BOOK.rglob("*.md") for key in re.findall(roles, page.read_text())}
     assert {key for keys in cited for key in keys.split(",")} == set(known)

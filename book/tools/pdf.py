@@ -30,7 +30,7 @@ BUILD = ROOT / "_build"
 NAME = "cilkit-book.pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # The parts of the table of contents that are printed, and what their pages are called.
-PARTS = {"Chapters": "Chapter {number}", "Reference": "Appendix {letter}"}
+PARTS = {"Chapters": "Chapter {number}", "Methods": "", "Reference": "Appendix {letter}"}
 PAGE_LINES = 66  # lines of code that fit on a page
 SHORT = 12  # a moving figure of at most so many frames is printed with what each of them says
 # What the highlighter marks though it looks like all other code: most of a PDF's weight.
@@ -67,6 +67,7 @@ def listed() -> dict[str, str]:
             for i, chapter in enumerate(part["chapters"]):
                 label = PARTS[part["caption"]].format(number=i + 1, letter=chr(ord("A") + i))
                 labels[chapter["file"]] = label
+                labels |= {page["file"]: "" for page in chapter.get("sections", ())}
     return labels
 
 
