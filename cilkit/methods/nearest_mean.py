@@ -22,7 +22,7 @@ class NearestMean(Learner):
     def scores(self, seen: Seen) -> Tensor:
         """Score the nearest mean highest, (B, n): on features of length 1 the rule is linear.
 
-        Half of |f - m|^2 is half of |f|^2, which is the same for all classes, - f . m + |m|^2 / 2.
+        `|f - m|^2 / 2` is `|f|^2 / 2 - f . m + |m|^2 / 2`, whose first term all classes share.
         """
         if "means" not in self.own:
             return seen.logits
