@@ -46,7 +46,7 @@ class Trained:
         Images are paths, Pillow's images, or arrays: one of them or a list. They are cut and
         resized as in training; arrays must have the right size. Where a method has a rule of its
         own (see `Learner.scores`), its shares add up to 1 and are no probabilities. Raises
-        `InputError`, and for a file `BadImage` or `Unreadable`, which are `OSError`s.
+        `InputError`, and for a file `BadImage` or `Unreadable`, which are kinds of `OSError`.
         """
         chunks = pixels_in_chunks(images, self.shape, self.learner.config)
         return [answer for pixels in chunks for answer in self.answers(pixels, top)]
