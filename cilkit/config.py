@@ -48,7 +48,7 @@ class Config(metaclass=OfItsMethod):
     """The settings that all methods have; a method's own stand beside it, as `Settings`."""
 
     # finetune, lwf, replay, replay-kd, wa, joint, icarl, means, ridge, fetril,
-    # bic, ewc, lucir or der
+    # bic, ewc, lucir, der or podnet
     method: str = "wa"
     seed: int = 0  # weights, order of the images, augmentation
 

@@ -95,8 +95,9 @@ def tiny_learner(method: type[Learner], config: Config) -> Learner:
     return method(tiny_model(classifier, tiny(), backbone), config)
 
 
-# Three stages of two classes, two epochs each, 12 exemplars.
-TINY = Config(increment=2, augment="none", budget=12, epochs=2, batch_size=16, lr=0.02)
+# Three stages of two classes, two epochs each, and one of a second training, 12 exemplars.
+SETTINGS: dict[str, Any] = {"augment": "none", "budget": 12, "tuning_epochs": 1}
+TINY = Config(increment=2, epochs=2, batch_size=16, lr=0.02, **SETTINGS)
 
 
 def same(some: Samples, others: Samples) -> bool:

@@ -1,4 +1,4 @@
-"""Two methods through the learner's doors, and what every method promises the loop."""
+"""A method through the learner's doors, and what every method promises the loop."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,17 +10,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from conftest import TINY, TinyBackbone, tiny, tiny_learner
-from torch import Tensor, nn
+from conftest import TINY, tiny, tiny_learner
+from torch import Tensor
 
 from cilkit import METHODS, Learner, Scenario, Stage, build_scenario, learn
-from cilkit.heads import CilClassifier
 from cilkit.inference import features_of
-from cilkit.learner import Phase
 from cilkit.machine.processes import ProcessesDiffer, processes, rank
 from cilkit.methods.replay import Replay
 from cilkit.model import Seen
-from cilkit.plan import Plan
 from cilkit.state import restore, state_of
 
 
@@ -40,47 +37,6 @@ class NearestMean(Replay):
         return -torch.cdist(F.normalize(seen.features), self.own["means"])
 
 
-class Several(nn.ModuleList):
-    """Backbones side by side."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return torch.cat([one(images) for one in self], 1)
-
-
-class Widening(CilClassifier):
-    """Heads that take more features; they hear nothing of the new ones at first."""
-
-    def widen(self, more: int) -> None:
-        self.num_features += more
-        for head in self.heads:
-            silent = head.weight.new_zeros(len(head.weight), more)
-            head.weight = nn.Parameter(torch.cat([head.weight.detach(), silent], 1))
-
-
-class Growing(Replay):
-    """A backbone for each stage, and a second phase on the exemplars alone (DER, roughly)."""
-
-    classifier = Widening
-
-    def grow(self, stage: Stage) -> None:
-        model = self.model
-        if not isinstance(model.backbone, Several):
-            model.backbone = Several([model.backbone])
-        if 0 < model.classifier.n_classes < stage.n_seen:
-            model.backbone.append(deepcopy(model.backbone[-1]).requires_grad_())
-            assert isinstance(model.classifier, Widening)
-            model.classifier.widen(TinyBackbone.width)
-        super().grow(stage)
-        for old in model.backbone[:-1]:
-            old.requires_grad_(False)
-
-    def phases(self, stage: Stage) -> Sequence[Phase]:
-        phases = super().phases(stage)
-        if stage.n_old == 0:
-            return phases
-        return [*phases, Phase(self.memory.exemplars, Plan(epochs=2, lr=0.01, weight_decay=0.0))]
-
-
 class Drifting(Learner):
     """A mistake: what it remembers is another thing in each process."""
 
@@ -90,7 +46,7 @@ class Drifting(Learner):
 
 
 SOME = (3, 4)  # the first stage's record, and the one after it, inside the second
-DOORS: dict[str, type[Learner]] = {"nearest-mean": NearestMean, "growing": Growing}
+DOORS: dict[str, type[Learner]] = {"nearest-mean": NearestMean}
 
 
 def methods() -> dict[str, Callable[[], Learner]]:

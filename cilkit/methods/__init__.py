@@ -11,6 +11,7 @@ from cilkit.methods.joint import Joint
 from cilkit.methods.lucir import LUCIR
 from cilkit.methods.lwf import LwF
 from cilkit.methods.means import Means
+from cilkit.methods.podnet import PODNet
 from cilkit.methods.replay import Replay
 from cilkit.methods.replay_kd import ReplayKD
 from cilkit.methods.ridge import Ridge
@@ -32,4 +33,5 @@ METHODS |= {
     "ewc": EWC,
     "lucir": LUCIR,
     "der": DER,
+    "podnet": PODNet,
 }

@@ -43,6 +43,7 @@ METHOD_COLORS = {
     "ewc": "#F781BF",
     "lucir": "#7F7F00",
     "der": "#8C510A",
+    "podnet": "#6A3D9A",
 }
 INK, FAINT = "#333333", "#CCCCCC"
 WIDTH = 7.0  # inches: 700 pixels on a page
