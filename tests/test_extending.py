@@ -160,7 +160,9 @@ def test_a_folder_of_new_classes_alone_will_do_and_old_ones_are_tested_where_the
     extend(given / "run", tmp_path / "out", settings=new(given))
     there, here = (without_marks(end(folder, *PATHS)) for folder in (whole, tmp_path / "out"))
     assert here == there
-    assert record_of(tmp_path / "out").class_names == [*CLASSES, *ADDED]
+    record = record_of(tmp_path / "out")
+    assert record.class_names == [*CLASSES, *ADDED]
+    assert record.config["increment"] == record.classes_per_stage == [2, 2, 2]
     assert record_of(tmp_path / "out").data["not tested"] == []
     assert contents(given / "run") == before
 

@@ -60,7 +60,8 @@ def test_a_loaded_model_answers_as_the_training_process_did_to_the_bit(
     monkeypatch.setitem(BACKBONES, "tiny", lambda channels: TinyBackbone())
     for name, door in doors.DOORS.items():
         monkeypatch.setitem(METHODS, name, door)
-    config = replace(TINY, method=method, backbone="tiny", threads=1)
+    backbone = "mlp" if METHODS[method].backbone else "tiny"
+    config = replace(TINY, method=method, backbone=backbone, threads=1)
     record = run(config, tmp_path / "run", dataset=tiny())[-1]
     learner, scenario = build(config, tiny())
     list(learn(learner, scenario))

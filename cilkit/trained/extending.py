@@ -107,7 +107,8 @@ def extended(
         class_names=names,
     )
     order = (*run.record.class_order, *range(len(old), len(names)))
-    config = replace(config, class_order=order, increment=sizes[0])
+    stage_sizes = (*run.record.classes_per_stage, *sizes)
+    config = replace(config, class_order=order, base=0, increment=stage_sizes)
     stages = stages_of(run, dataset, exemplars, sizes)
     return config, Scenario(stages, order, names, dataset), exemplars
 
