@@ -57,12 +57,8 @@ from cilkit.state import restore, state_of
 pytestmark = pytest.mark.slow
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 TROUBLE = str(Path(__file__).parent / "trouble.py")
-CHOOSING = {
-    "means",
-    "ridge",
-    "bic",
-    "podnet",
-}  # methods that choose what to train on when they see it
+# Methods that choose what to train on when they see it.
+CHOOSING = {"means", "ridge", "bic", "podnet"}
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
 

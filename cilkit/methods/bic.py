@@ -22,7 +22,7 @@ HALVES = 0.5 ** torch.arange(20, dtype=torch.float64)
 class BiC(ReplayKD):
     """Replay and distillation; then alpha and beta, fitted on images that were held out.
 
-    The paper fits them by gradient descent (section 3.2). With the network fixed the loss is convex
+    The paper fits them by gradient descent. With the network fixed the loss is convex
     in the two, so here Newton's method finds the very minimum, on logits computed once; nothing
     else moves. A stage's two numbers stay as they are ever after; the teacher has them, too.
     """
@@ -87,7 +87,7 @@ def correction(logits: Tensor, labels: Tensor, n_old: int, decay: float) -> Tens
 
     Logits (N, C) in float64, the first `n_old` columns of them old, and labels (N,) -> (2,).
     `decay` pulls both to 1 and 0. Newton's method, each step the best of twenty lengths, until
-    rounding stops it. BiC, section 3.2.
+    rounding stops it.
     """
     best = unmoved = logits.new_tensor([1.0, 0.0])
 

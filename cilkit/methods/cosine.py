@@ -39,6 +39,6 @@ class CosineReplay(Replay):
 def feature_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """Return 1 less the cosine between features, averaged over images: (B, D), (B, D) -> ().
 
-    LUCIR, Eq. 6: the less-forget constraint; PODNet, section 3.1: POD-flat.
+    LUCIR's less-forget constraint, and PODNet's POD-flat.
     """
     return 1 - F.cosine_similarity(student, teacher).mean()

@@ -75,7 +75,7 @@ def ranking_loss(cosines: Tensor, labels: Tensor, n_old: int, margin: float, riv
     """Return by how much exemplars fall short of a margin over the nearest new classes' cosines.
 
     Cosines (B, n) and labels (B,) -> (): the mean over images of old classes, and over the `rivals`
-    new classes whose cosines are highest; 0 without such an image. LUCIR, Eq. 8.
+    new classes whose cosines are highest; 0 without such an image. LUCIR, inter-class separation.
     """
     new = cosines[:, n_old:]
     nearest = new.topk(min(rivals, new.shape[1])).values

@@ -23,7 +23,7 @@ from cilkit.plan import Plan
 class PODNet(CosineReplay):
     """A cosine head of several prototypes, a teacher of features and of maps, a second training.
 
-    The second one is short, on as many images of each class (section 4.1). New prototypes start at
+    The second one is short, on as many images of each class. New prototypes start at
     random, as in PyCIL; the authors look for them by k-means.
     """
 
@@ -101,7 +101,7 @@ class PODNet(CosineReplay):
 def pod_loss(maps: Sequence[Tensor], taught: Sequence[Tensor]) -> Tensor:
     """Return how far pooled maps are from the teacher's: mean over groups and images.
 
-    Each group's maps are (B, C, H, W) -> (). PODNet, Eq. 5 (POD-spatial).
+    Each group's maps are (B, C, H, W) -> (). PODNet, section 3.1: POD-spatial.
     """
     pairs = zip(maps, taught, strict=True)
     return torch.stack(
@@ -121,9 +121,9 @@ def pooled(maps: Tensor) -> Tensor:
 def nca_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the authors' NCA loss as their code computes it: (B, n) and (B,) -> ().
 
-    The paper (Eq. 8) has a margin, and a denominator without the true class. In the code, and in
-    PyCIL's, the margin is subtracted from all similarities, so that it cancels, and the true class
-    stays in the denominator, with the highest logit in place of its own: where an image is
+    The paper (section 3.2) has a margin, and a denominator without the true class. In the code,
+    and in PyCIL's, the margin is subtracted from all similarities, so that it cancels, and the true
+    class stays in the denominator, with the highest logit in place of its own: where an image is
     classified rightly, this is cross-entropy.
     """
     true, highest = logits.gather(1, labels[:, None]), logits.amax(1, keepdim=True)
