@@ -31,6 +31,7 @@ from cilkit.machine.processes import (
 )
 from cilkit.machine.stopping import Stopped, stoppable
 from cilkit.methods import METHODS
+from cilkit.methods.outside import add_installed, without_code
 from cilkit.presets import PRESETS
 from cilkit.runs.outputs import EVENTS, TABLES
 from cilkit.show.console import Console
@@ -45,7 +46,8 @@ DEFAULT_PRESET = "digits"
 BREAKDOWNS = (OSError, MemoryError, ArithmeticError, RuntimeError)
 DESCRIPTION = f"""Learn classes one stage after another, and see what remains of the first ones.
 
-Presets: {", ".join(PRESETS)}. Start with `cilkit compare --out runs/digits`."""
+Presets: {", ".join(PRESETS)}. Start with `cilkit compare --out runs/digits`.
+Every command takes --code FILE, too: Python that is run first, and adds a method of your own."""
 
 
 @dataclass
@@ -278,7 +280,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     command: Command | None = None
     try:
-        command = parse(words)
+        add_installed()
+        command = parse(without_code(words))
         with processes(getattr(command, "config", Config()).timeout):
             return command() or 0
     except InputError as error:

@@ -1,0 +1,126 @@
+"""Methods from a file of one's own, and from packages that are installed."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from cilkit import METHODS, InputError, read_records
+from cilkit.cli import main
+from cilkit.methods import outside
+from cilkit.runs.records import run_record
+
+MINE = '''
+"""Replay that is told to hurry."""
+
+from dataclasses import dataclass
+
+from cilkit import METHODS
+from cilkit.methods.replay import Replay
+
+
+class Mine(Replay):
+    """Replay."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings(Replay.Settings):
+        """One."""
+
+        hurry: float = 2.5  # how much
+
+
+METHODS["mine"] = Mine
+'''
+QUICK = ["--increment", "5", "--epochs", "1", "--backbone", "mlp"]
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    before = dict(METHODS)
+    yield
+    METHODS.clear()
+    METHODS.update(before)
+
+
+@pytest.fixture
+def code(tmp_path: Path, registry: None) -> Path:
+    file = tmp_path / "my method.py"
+    file.write_text(MINE)
+    return file
+
+
+def test_a_method_in_a_file_runs_with_settings_of_its_own(code: Path, tmp_path: Path) -> None:
+    words = ["run", "--code", str(code), "--method", "mine", "--hurry", "3", *QUICK]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    config = run_record(read_records(tmp_path / "out")).config
+    assert (config["method"], config["hurry"]) == ("mine", 3.0)
+
+
+def test_its_settings_stand_in_the_help_with_their_comments(
+    code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", f"--code={code}", "--method", "mine", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--hurry FLOAT" in text
+    assert "how much" in text
+
+
+def test_it_is_compared_with_others(code: Path, tmp_path: Path) -> None:
+    words = ["compare", "--code", str(code), "--methods", "mine", "finetune", "--seeds", "0"]
+    assert main([*words, *QUICK, "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "mine-seed0").exists()
+
+
+def test_the_installed_command_knows_it_too(code: Path) -> None:
+    words = ["show", "mine", "--code", str(code)]
+    done = subprocess.run(
+        [sys.executable, "-m", "cilkit", *words], capture_output=True, text=True, check=True
+    )
+    assert "hurry: float = 2.5  # how much" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("x = 1\nraise ValueError('no')\n", "breaks off in line 2: ValueError: no"),
+        ("x = 1\n\ny = (\n", "breaks off in line 3: SyntaxError"),
+        ("import nothing_of_that_name\n", "in line 1: ModuleNotFoundError"),
+        (None, "--code wants a file of Python (.py), and"),
+    ],
+)
+def test_a_file_that_cannot_be_run_is_refused_in_a_sentence(
+    content: str | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.py"
+    if content is not None:
+        file.write_text(content)
+    assert main(["show", "wa", "--code", str(file)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_python_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text(MINE)
+    with pytest.raises(InputError, match=r"wants a file of Python"):
+        outside.run_file(file)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_package_that_is_installed_adds_its_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("theirs", "cilkit.methods.replay:Replay", outside.GROUP)
+    monkeypatch.setattr(outside, "entry_points", lambda group: [point])
+    outside.add_installed()
+    assert METHODS["theirs"] is METHODS["replay"]
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_package_that_is_broken_is_told_of_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("theirs", "nothing_of_that_name:Mine", outside.GROUP)
+    monkeypatch.setattr(outside, "entry_points", lambda group: [point])
+    with pytest.warns(UserWarning, match=r"'theirs' of nothing_of_that_name:Mine cannot be loaded"):
+        outside.add_installed()
+    assert "theirs" not in METHODS
