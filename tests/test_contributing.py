@@ -125,7 +125,7 @@ OF_CHAPTERS = [
     test_notebooks.test_a_chapter_ends_with_three_sentences_to_remember,
     test_notebooks.test_claims_assert_and_solutions_are_checked,
     test_notebooks.test_a_chapter_shows_the_packages_own_code,
-    test_notebooks.test_a_chapter_has_a_figure_that_moves_with_no_kernel_and_one_that_recomputes,
+    test_notebooks.test_a_chapter_has_a_figure_that_recomputes_in_the_page_or_in_a_kernel,
     test_notebooks.test_a_notebook_is_committed_as_it_ran_from_top_to_bottom,
     test_notebooks.test_a_notebook_holds_no_error_and_no_stray_warning,
     test_notebooks.test_a_notebook_reads_well_where_only_plain_markdown_is_known,
