@@ -70,6 +70,22 @@ def test_every_choice_of_the_two_questions_is_explained(path: Path) -> None:
     assert {choice.rstrip(".,:;") for choice in choices} == {"Right", "No"}
 
 
+def right_letters(path: Path) -> str:
+    """Return the letters of a chapter's right choices, in order."""
+    return "".join(re.findall(r"<summary>([A-D])\. .+</summary>\nRight\b", prose(path)))
+
+
+def test_no_letter_is_the_right_one_in_more_than_half_of_the_questions() -> None:
+    letters = "".join(right_letters(path) for path in CHAPTERS)
+    assert len(letters) == 2 * len(CHAPTERS)
+    assert max(letters.count(letter) for letter in letters) <= len(letters) / 2
+
+
+def test_no_two_letters_in_a_row_are_right_in_most_chapters() -> None:
+    patterns = [right_letters(path) for path in CHAPTERS]
+    assert max(patterns.count(pattern) for pattern in patterns) <= 3
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
 def test_a_chapter_ends_with_three_sentences_to_remember(path: Path) -> None:
     remember = prose(path).split("## Remember")[1]

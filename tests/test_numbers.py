@@ -1,6 +1,7 @@
 """A number in prose comes from a stored record."""
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -8,7 +9,7 @@ from statistics import mean, stdev
 
 import pytest
 from selection import BUDGETS, CHAPTER, CHOICES, SEEDS
-from test_notebooks import cells
+from test_notebooks import cells, prose
 from test_readability import CORE, PACKAGE, code_lines
 
 from cilkit import PRESETS, read_records
@@ -142,6 +143,23 @@ def test_troubleshooting_states_how_far_another_machine_moves_the_numbers(way: s
 def test_what_other_machines_were_compared_with_are_the_stored_results() -> None:
     here = json.loads((RESULTS / "machines.json").read_text())["last"]["here"]
     assert here == {method: summary_of("digits")[method]["last"] for method in here}
+
+
+def test_chapter_9_states_how_the_long_preset_for_cifar_100_trains() -> None:
+    preset, page = PRESETS["cifar100-b50-10"], prose(ROOT / "book" / "09_experiment.ipynb")
+    first, rest = (
+        ", ".join(map(str, m)) for m in (preset.base_milestones or (), preset.milestones)
+    )
+    told = {
+        "batch size": preset.batch_size,
+        "learning rate": preset.lr,
+        "momentum": preset.momentum,
+        "weight decay": f"{preset.base_weight_decay}, then {preset.weight_decay}",
+        "epochs": f"{preset.base_epochs}, then {preset.epochs}",
+        "schedule": f"a tenth after epochs {first}, then {rest}",
+    }
+    rows = [re.findall(rf"^\| {name} \| .+? \| (.+?) \|", page, re.MULTILINE) for name in told]
+    assert rows == [[str(value)] for value in told.values()]
 
 
 @pytest.mark.parametrize("number", ["last", "average"])
