@@ -39,7 +39,8 @@ def told(element: ElementTree.Element) -> str:
         (r"\hat{\mathbf o}_1", "msub(mover(mi=𝐨 mo=ˆ) mn=1)"),
         (r"1, \dots, n", "mn=1 mo=, mi=… mo=, mi=n"),
         (r"\big(a\big)", "mo=( mi=a mo=)"),
-        (r"q \,\|\, p", "mi=q mspace= mo=∥ mspace= mi=p"),
+        (r"q \,\|\, p", "mi=q mo=∥ mi=p"),
+        (r"\|a\|", "mo=‖ mi=a mo=‖"),
         (r"\log q", "mi=log mspace= mi=q"),
         (r"\log(q)", "mi=log mo=\u2061 mo=( mi=q mo=)"),
         (

@@ -19,7 +19,7 @@ SPACE = "http://www.w3.org/1998/Math/MathML"
 ONE = r"(?:\{(?:[^{}]|\{[^{}]*\})*\}|\\[A-Za-z]+\s*(?:\{[^{}]*\})?|[^\s{}])"
 TEX = [
     (r"\\dots(?![a-z])", r"\\ldots"),
-    (r"\\(\||Vert(?![a-z]))", r"\\parallel"),  # as a relation; norms are \lVert and \rVert
+    (r"\\,\s*\\(\||Vert(?![a-z]))\s*\\,", r"\\parallel "),  # a relation, in TeX by its spaces
     (r"\\[bB]ig+[lr]?(?![a-zA-Z])", ""),  # fences stretch by themselves
     (rf"\\operatorname\*({ONE})_({ONE})", r"\\underset{\2}{\\operatorname\1}"),
     (rf"\\([dt]?)frac\s*({ONE})\s*({ONE})", r"\\\1frac{\2}{\3}"),  # docutils reads 12 as one
