@@ -271,6 +271,16 @@ def test_all_classes_weigh_the_same_in_the_head_s_loss(
     torch.testing.assert_close(sum(losses.values()), torch.tensor(4.0).log())
 
 
+def test_a_head_that_learns_alone_has_its_own_plan(
+    make_learner: MakeLearner, tiny_scenario: Scenario
+) -> None:
+    learner = make_learner("fetril", head_lr=3.0, head_weight_decay=0.1, weight_decay=0.2)
+    plans = [phase.plan for stage in tiny_scenario.stages for phase in learner.phases(stage)]
+    assert [plan.lr for plan in plans] == [0.02, 3.0, 3.0]
+    assert [plan.weight_decay for plan in plans] == [0.2, 0.1, 0.1]
+    assert {plan.epochs for plan in plans} == {2}
+
+
 def test_fetril_keeps_nothing_but_means(make_learner: MakeLearner, tiny_scenario: Scenario) -> None:
     learner = learned(make_learner("fetril"), tiny_scenario)
     assert {name: tuple(tensor.shape) for name, tensor in learner.own.items()} == {"means": (6, 16)}

@@ -58,7 +58,7 @@ pytestmark = pytest.mark.slow
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 TROUBLE = str(Path(__file__).parent / "trouble.py")
 # Methods that choose what to train on when they see it.
-CHOOSING = {"means", "ridge", "bic", "podnet"}
+CHOOSING = {"means", "ridge", "fetril", "bic", "podnet"}
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
 

@@ -1,11 +1,15 @@
 """FeTrIL: old classes as new images' features, moved (Petit et al., WACV 2023)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cilkit.data.scenario import Stage
 from cilkit.inference import features_of
+from cilkit.learner import Phase
 from cilkit.methods.frozen import FrozenBackbone
 from cilkit.methods.nearest_mean import class_means
 from cilkit.model import Seen
@@ -13,6 +17,28 @@ from cilkit.model import Seen
 
 class FeTrIL(FrozenBackbone):
     """A head trained on new images and on pseudo-features of old classes; only means are kept."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings(FrozenBackbone.Settings):
+        """How the head is trained where it learns alone."""
+
+        head_lr: float = 0.05  # its learning rate at its highest
+        head_weight_decay: float = 5e-4  # pull of its weights towards zero
+
+        @classmethod
+        def limits(cls) -> dict[str, tuple[float, float]]:
+            """Return the lowest and the highest number that makes sense."""
+            return super().limits() | {"head_lr": (1e-12, 1e3), "head_weight_decay": (0, 10)}
+
+    config: Settings
+
+    def phases(self, stage: Stage) -> Sequence[Phase]:
+        """Train the head by its own settings on frozen features: their scale is the network's."""
+        phases = super().phases(stage)
+        if not self.is_frozen(stage):
+            return phases
+        lr, decay = self.config.head_lr, self.config.head_weight_decay
+        return [one._replace(plan=one.plan._replace(lr=lr, weight_decay=decay)) for one in phases]
 
     def begin(self, stage: Stage) -> None:
         """Look at the new classes' means: the backbone learns no more."""
