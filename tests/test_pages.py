@@ -122,13 +122,14 @@ TO_AN_END = """(input) => {
 
 
 def test_figures_that_compute_are_awake_and_answer(page: Any) -> None:
+    before_all = len(page.trouble)  # axe, which looked at this page, asked for files
     for figure in page.locator("figure.cil-alive").all():
         assert figure.get_attribute("data-awake") == "yes"
         shown = figure.locator(".cil-panels, .cil-values")
         before = [each.inner_html() for each in shown.all()]
         figure.locator("input[type=range], input[type=number]").first.evaluate(TO_AN_END)
         assert [each.inner_html() for each in shown.all()] != before
-    assert page.trouble == []
+    assert page.trouble[before_all:] == []
 
 
 def test_at_least_fifteen_figures_of_the_english_pages_compute() -> None:

@@ -13,7 +13,7 @@ cilkitAlive("cost", () => {
       panel.line(several, several.map(power), name) + panel.dots([m], [power(m)], name, 6));
     const power = power_of_sets(n, m), many = power < 9 ? Math.round(10 ** power) : `10 to the power ${power.toFixed(1)}`;
     return {
-      marks: [marks.join("") + text(200, 140, "black: all sets", "middle") + text(200, 156, "blue: herding", "middle")],
+      marks: [marks.join("") + text(200, 140, "above: all sets", "middle") + text(200, 156, "below: herding", "middle")],
       says: `${m} of ${n}: herding ${distances(n, m)} distances, all sets ${many}`, most: { m: Math.min(n, 100) },
     };
   };

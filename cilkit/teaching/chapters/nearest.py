@@ -169,7 +169,8 @@ def cost(n: int, m: int) -> Shown:
     for name, count in (("old", distances), ("", sets)):
         marks += COSTS.line(several, [count(n, k) for k in several.tolist()], name)
         marks += COSTS.dots([m], [count(n, m)], name, 6)
-    marks += text(200, 140, "black: all sets", "middle") + text(200, 156, "blue: herding", "middle")
+    marks += text(200, 140, "above: all sets", "middle")
+    marks += text(200, 156, "below: herding", "middle")
     exact = (2 * n - m + 1) * m // 2
     power = sets(n, m)
     many = str(comb(n, m)) if power < 9 else f"10 to the power {power:.1f}"

@@ -13,14 +13,14 @@ PLOT = Plot((-0.7, 1.7), (-2, 2), "", "the two sums", 240, SIZE)
 
 def prototypes_in_the_plane() -> Alive:
     """Show which of two prototypes wins where, for lengths and angles that the reader sets."""
-    names = {"old": "old prototype", "new": "new prototype", "image": "features"}
+    names = {"old": "old", "new": "new", "image": "features"}
     starts = {"old": (1.0, 60.0), "new": (1.3, 20.0), "image": (1.0, 45.0)}
     controls = []
     for key, name in names.items():
         (length, angle), right = starts[key], 90 if key == "image" else 180
         least = 0.1 if key == "image" else 0
         controls += [
-            slider(f"{key}_length", f"{name}: length", least, 1.5, length, step=0.01, digits=2),
+            slider(f"{key}_length", f"{name}, length", least, 1.5, length, step=0.01, digits=2),
             slider(f"{key}_angle", "angle", 90 - right, right, angle),
         ]
     return Alive(
