@@ -70,6 +70,12 @@ def test_every_choice_of_the_two_questions_is_explained(path: Path) -> None:
     assert {choice.rstrip(".,:;") for choice in choices} == {"Right", "No"}
 
 
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
+def test_a_chapter_leads_to_words_of_the_glossary_and_to_the_references(path: Path) -> None:
+    assert prose(path).count("](glossary.md#term-") >= 2
+    assert "](references.md)" in prose(path)
+
+
 def right_letters(path: Path) -> str:
     """Return the letters of a chapter's right choices, in order."""
     return "".join(re.findall(r"<summary>([A-D])\. .+</summary>\nRight\b", prose(path)))
