@@ -1,4 +1,4 @@
-"""From features to logits: a classifier that grows. Chapter 5."""
+"""From features to logits: a classifier that grows. Chapters 5 and 6."""
 
 from typing import Any
 

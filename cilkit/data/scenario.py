@@ -1,4 +1,4 @@
-"""The stages in which classes arrive. Chapter 1.
+"""The stages in which classes arrive. Chapters 1 and 8.
 
 `continuum.ClassIncremental` decides which sample belongs to which stage. It is given row numbers
 in place of images, so that it never copies, converts or truncates what it deals out, and it is
