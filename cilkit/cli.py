@@ -132,6 +132,7 @@ class Extend:
     increment: int | None = None  # new classes of each stage; by default all come in one
     dataset: str | None = None  # folder or npz, where it is another kind than the run's
     split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
+    test_share: float = 0.0  # of a folder without train and val: this much of each class, for tests
     test_known: bool = False  # of classes that the run knows, leave all but the test images alone
     old_data: Path | None = None  # where the run's own data set is now, if it has moved
     budget: int | None = None  # exemplars kept from now on
@@ -150,7 +151,7 @@ class Extend:
         from_main(lambda: check_out(out, resume, figure_names()))
         names = ("increment", "dataset", "budget", "device", "workers")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        given |= {"data_path": self.data_path, "split_file": self.split_file}
+        given |= {n: getattr(self, n) for n in ("data_path", "split_file", "test_share")}
         with stoppable():
             extend(
                 self.run,
@@ -186,6 +187,7 @@ class Data:
     data_path: Path = Config.data_path  # the folder that holds the data set's files
     download: bool = False  # fetch the data set when data_path lacks it
     split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
+    test_share: float = 0.0  # of a folder without train and val: this much of each class, for tests
     class_list: Literal["first", "seed-1993"] = "first"  # which 100 of ImageNet's classes
     image_size: int = Config.image_size  # pixels of a side, of images that are read from files
     out: Path | None = None  # the folder for a contact sheet; by default runs/data-NAME
@@ -195,14 +197,8 @@ class Data:
         from cilkit.show.survey import survey, table
 
         if is_main():
-            config = Config(
-                dataset=self.name,
-                data_path=self.data_path,
-                download=self.download,
-                split_file=self.split_file,
-                class_list=self.class_list,
-                image_size=self.image_size,
-            )
+            settings = {k: v for k, v in vars(self).items() if k not in ("name", "out")}
+            config = Config(dataset=self.name, **settings)
             print(table(survey(config, self.out or Path("runs") / f"data-{self.name}")))
 
 

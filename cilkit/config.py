@@ -56,6 +56,7 @@ class Config(metaclass=OfItsMethod):
     dataset: str = "digits"
     data_path: Path = Path("data")  # the folder that holds the data set's files
     split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
+    test_share: float = 0.0  # of a folder without train and val: this much of each class, for tests
     class_list: Literal["first", "seed-1993"] = "first"  # which 100 of ImageNet's classes
     image_size: int = 224  # pixels of a side, of images that are read from files
     crop_pct: float = 1.0  # the middle of a file's image that is looked at, of its shorter side
@@ -142,6 +143,10 @@ class Config(metaclass=OfItsMethod):
     def contradictions(self) -> list[tuple[bool, str]]:
         """Return what does not go together: whether it is so, and the sentence that says it."""
         return [
+            (
+                self.test_share > 0 and self.split_file is not None,
+                "test_share and split_file both say which images are for tests; give one of them",
+            ),
             (
                 self.schedule == "step" and not self.milestones,
                 "schedule is 'step' but milestones is empty; give epochs, such as 60 100 140",
@@ -278,6 +283,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "class_order": (0, 2**32 - 1),  # a seed
     "image_size": (8, 4096),
     "crop_pct": (0.1, 1),
+    "test_share": (0, 0.9),
     "validation": (0, 0.9),
     "padding": (0, 256),
     "color_jitter": (0, 1),

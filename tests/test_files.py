@@ -14,7 +14,8 @@ from drawn import draw, grow
 from PIL import Image
 from torch import Tensor
 
-from cilkit import PRESETS, Config, InputError, Memory, Samples, build, learn, run
+from cilkit import PRESETS, Config, InputError, Memory, Samples, build, learn, read_records, run
+from cilkit.cli import main
 from cilkit.data.datasets import build_dataset
 from cilkit.data.images import open_image, square
 from cilkit.data.loader import Loader
@@ -451,3 +452,73 @@ def test_a_preset_for_imagenet_runs_its_protocol_from_end_to_end(
     records = (record for record in learn(learner, scenario) if isinstance(record, StageRecord))
     seen = [record.n_seen for record in islice(records, stages)]
     assert seen == np.cumsum(sizes)[:stages].tolist()
+
+
+# A share of each class for tests
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    """One folder a class, ten images in each: the commonest case."""
+    for label, name in enumerate(CLASSES):
+        for number in range(10):
+            draw(tmp_path / name / f"{number}.png", label, number)
+    return tmp_path
+
+
+def test_a_share_of_each_class_is_for_tests_and_no_image_for_both(flat: Path) -> None:
+    train, test, classes = read_tree(config_for(flat, test_share=0.2))
+    assert classes == tuple(sorted(CLASSES))
+    assert test.labels.bincount().tolist() == [2] * len(CLASSES)
+    assert train.labels.bincount().tolist() == [8] * len(CLASSES)
+    assert {*names(train)}.isdisjoint(names(test))
+
+
+def test_the_share_is_chosen_by_content_whatever_the_names(flat: Path) -> None:
+    _, before, _ = read_tree(config_for(flat, test_share=0.2))
+    chosen = {(flat / name).read_bytes() for name in names(before)}
+    for path in [*flat.glob("*/*.png")]:
+        path.rename(path.with_name(f"z{9 - int(path.stem)}.png"))
+    _, after, _ = read_tree(config_for(flat, test_share=0.2))
+    assert {(flat / name).read_bytes() for name in names(after)} == chosen
+
+
+def test_a_file_that_is_damaged_does_not_shift_the_others(flat: Path) -> None:
+    (flat / CLASSES[0] / "3.png").write_bytes(b"")
+    train, test, _ = read_tree(config_for(flat, test_share=0.2))
+    assert len(train) + len(test) == 10 * len(CLASSES)
+    assert test.labels.bincount().tolist() == [2] * len(CLASSES)
+
+
+def test_a_folder_that_is_split_already_is_not_split_again(tree: Path) -> None:
+    with pytest.raises(InputError, match=r"holds train and val: it is split already"):
+        read_tree(config_for(tree, test_share=0.2))
+
+
+def test_a_share_that_leaves_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
+    for label, name in enumerate(CLASSES):
+        draw(tmp_path / name / "1.png", label, 0)
+    with pytest.raises(InputError, match=r"test_share would take all 1 training images"):
+        read_tree(config_for(tmp_path, test_share=0.5))
+
+
+def test_a_share_and_a_file_that_split_are_one_too_many(flat: Path) -> None:
+    with pytest.raises(InputError, match=r"test_share and split_file both say"):
+        config_for(flat, test_share=0.2, split_file="split.txt")
+
+
+def test_a_folder_of_folders_runs_in_one_command(flat: Path, tmp_path: Path) -> None:
+    words = [
+        "--dataset",
+        "folder",
+        "--data-path",
+        str(flat),
+        "--test-share",
+        "0.2",
+        "--epochs",
+        "1",
+    ]
+    words += ["--image-size", "16", "--batch-size", "8", "--budget", str(2 * len(CLASSES))]
+    out = tmp_path.with_name("out")
+    assert main(["run", *words, "--increment", "2", "--out", str(out)]) == 0
+    assert len(stage_records(read_records(out))) > 1

@@ -25,19 +25,28 @@ def with_validation(dataset: DataSet, config: Config) -> DataSet:
     """
     if not config.validation:
         return dataset
-    marks, labels = from_main(lambda: marks_of(dataset.train)), dataset.train.labels
-    held = torch.zeros(len(labels), dtype=torch.bool)
-    for label, name in enumerate(dataset.class_names):
-        places = (labels == label).nonzero().flatten()
-        chosen = lowest([marks[place] for place in places.tolist()], config.validation)
+    marks = from_main(lambda: marks_of(dataset.train))
+    share = ("validation", config.validation)
+    train, test = parted(dataset.train, marks, dataset.class_names, *share)
+    return replace(dataset, train=train, test=test)
+
+
+def parted(
+    samples: Samples, marks: Sequence[bytes], names: Sequence[str], setting: str, share: float
+) -> tuple[Samples, Samples]:
+    """Return what stays of samples, and the share of each class with the lowest marks."""
+    held = torch.zeros(len(samples), dtype=torch.bool)
+    for label, name in enumerate(names):
+        places = (samples.labels == label).nonzero().flatten()
+        chosen = lowest([marks[place] for place in places.tolist()], share)
         if chosen.all():
             raise InputError(
-                f"validation would take all {len(places)} training images of class {name!r}; give "
+                f"{setting} would take all {len(places)} training images of class {name!r}; give "
                 f"more images that differ, or a smaller share"
             )
         held[places[chosen]] = True
-    train, test = (dataset.train.take(part.nonzero().flatten()) for part in (~held, held))
-    return replace(dataset, train=train, test=test)
+    stay, go = (samples.take(part.nonzero().flatten()) for part in (~held, held))
+    return stay, go
 
 
 def lowest(marks: Sequence[bytes], share: float) -> Tensor:
@@ -47,11 +56,17 @@ def lowest(marks: Sequence[bytes], share: float) -> Tensor:
 
 
 def marks_of(samples: Samples) -> list[bytes]:
-    """Return a checksum for each image: of its pixels, or of its file's bytes."""
+    """Return a checksum for each image: of its pixels, or of its file's bytes.
+
+    A file that cannot be read has its name in place of it; whoever looks for damage will find it.
+    """
     if not isinstance(samples.store, Files):
         return [hashlib.sha256(image.numpy().tobytes()).digest() for image in samples.images()]
-    found = look_at(samples, checksum)
-    return [mark for mark in found.values() if isinstance(mark, bytes)]
+    found, files = look_at(samples, checksum), samples.store
+    return [
+        mark if isinstance(mark, bytes) else files.name(int(samples.rows[place]))
+        for place, mark in sorted(found.items())
+    ]
 
 
 def checksum(path: str) -> bytes:

@@ -14,6 +14,7 @@ from cilkit.data.images import SUFFIXES, BadImage, Unreadable
 from cilkit.data.samples import DataSet, Samples
 from cilkit.data.sources.split import alike, some, split
 from cilkit.data.store import Files
+from cilkit.data.validation import marks_of, parted
 from cilkit.errors import InputError
 
 TEST_FOLDERS = ("val", "test")
@@ -36,7 +37,8 @@ def read_tree(config: Config, classes: Classes = None) -> tuple[Samples, Samples
 
     Either it holds train/ and val/ (or test/), each with a folder for every class; or it holds
     the classes' folders, and `config.split_file` has a line for each image: its path, a space, and
-    "train" or "test" (1 and 0 will do). Raises `InputError` for whatever else is there.
+    "train" or "test" (1 and 0 will do), or `config.test_share` of each class is taken for tests,
+    by content. Raises `InputError` for whatever else is there.
     """
     root = config.data_path
     if not root.is_dir():
@@ -48,6 +50,9 @@ def read_tree(config: Config, classes: Classes = None) -> tuple[Samples, Samples
         train = samples_below(config, first, names)
         if config.split_file is not None:
             return *split(train, shown, root / config.split_file), shown
+        if config.test_share:
+            marks, share = marks_of(train), ("test_share", config.test_share)
+            return *parted(train, marks, shown, *share), shown
         [other] = others
         check_same(names, class_folders(root / other, classes), root / first, root / other)
         return train, samples_below(config, other, names), shown
@@ -59,16 +64,22 @@ def read_tree(config: Config, classes: Classes = None) -> tuple[Samples, Samples
 def parts_of(config: Config) -> list[str]:
     """Return the folders below the data set's that hold the classes' folders: train and val, say.
 
-    Where a file splits one tree, it is that tree, and the answer is [""].
+    Where one tree is split, by a file or by shares, it is that tree, and the answer is [""].
     """
     root = config.data_path
-    if config.split_file is not None:
-        return [""]
     below = next((name for name in TEST_FOLDERS if (root / name).is_dir()), None)
-    if below is None or not (root / "train").is_dir():
+    both = below is not None and (root / "train").is_dir()
+    if config.test_share and both:
+        raise InputError(
+            f"{str(root)!r} holds train and {below}: it is split already, so leave test_share away"
+        )
+    if config.split_file is not None or config.test_share:
+        return [""]
+    if below is None or not both:
         raise InputError(
             f"{str(root)!r} holds no folders train and val (or test); make them, or say with "
-            f"--split-file which images are for training"
+            f"--test-share 0.2 how much of each class is for tests, or with --split-file which "
+            f"images are for training"
         )
     return ["train", below]
 
