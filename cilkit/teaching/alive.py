@@ -108,8 +108,8 @@ def pictures(key: str, label: str, images: Tensor, captions: Sequence[str]) -> C
     """Return images to choose from, (N, 1 or 3, H, W) uint8; the first is chosen."""
     rows = "".join(
         f'<label title="{escape(caption)}"><input type="radio" name="{key}" data-key="{key}" '
-        f'value="{i}"{" checked" if i == 0 else ""} aria-label="{escape(caption)}" '
-        f'autocomplete="off"><img src="{address(image, "png")}" alt=""></label>'
+        f'value="{i}"{" checked" if i == 0 else ""} autocomplete="off">'
+        f'<img src="{address(image, "png")}" alt="{escape(caption)}"></label>'
         for i, (image, caption) in enumerate(zip(images, captions, strict=True))
     )
     group = f'<span class="cil-pictures" role="group" aria-label="{escape(label)}">'
