@@ -5,15 +5,16 @@ a preset gives them values, options change them.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast, get_type_hints
 
 import tyro
-from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
+from tyro.conf import Fixed, OmitArgPrefixes, Positional, arg, subcommand
 
 from cilkit.config import Config, as_path, names_of
+from cilkit.data.datasets import DATASETS
 from cilkit.data.images import BadImage
 from cilkit.data.workers import lost_worker
 from cilkit.errors import InputError, lookup
@@ -33,7 +34,10 @@ from cilkit.machine.stopping import Stopped, stoppable
 from cilkit.methods import METHODS
 from cilkit.methods.outside import add_installed, without_code
 from cilkit.presets import PRESETS
-from cilkit.runs.outputs import EVENTS, TABLES
+from cilkit.runs.outputs import EVENTS, README, SUMMARY, TABLES
+from cilkit.runs.provenance import versions
+from cilkit.runs.readme import write_readme
+from cilkit.runs.records import Record, run_record
 from cilkit.show.console import Console
 from cilkit.show.flat import flat
 from cilkit.show.observers import Csv, TensorBoard
@@ -46,8 +50,9 @@ DEFAULT_PRESET = "digits"
 BREAKDOWNS = (OSError, MemoryError, ArithmeticError, RuntimeError)
 DESCRIPTION = f"""Learn classes one stage after another, and see what remains of the first ones.
 
-Presets: {", ".join(PRESETS)}. Start with `cilkit compare --out runs/digits`.
-Every command takes --code FILE, too: Python that is run first, and adds a method of your own."""
+Presets: {", ".join(PRESETS)}; `cilkit presets NAME` shows one. Start with `cilkit compare --out
+runs/digits`. Every command takes --code FILE, too: Python that is run first, and adds a method of
+your own. `cilkit --version` says which version this is."""
 
 
 @dataclass
@@ -75,15 +80,15 @@ class Run:
         if is_main():
             observers += [Csv(out, resume)] if self.csv else []
         with stoppable():
-            run(self.config, out, observers, resume=resume, keep_pixels=self.keep_pixels)
-        draw([out], out)
+            records = run(self.config, out, observers, resume=resume, keep_pixels=self.keep_pixels)
+        leave(out, records)
 
     def beside(self) -> list[str]:
         """Return the names of what is written beside the run itself."""
         from cilkit.show.save import figure_names  # matplotlib takes half a second
 
         tables, events = TABLES if self.csv else (), [EVENTS] if self.tensorboard else ()
-        return [*tables, *events, *figure_names()]
+        return [*tables, *events, *figure_names(), README, SUMMARY]
 
 
 @dataclass
@@ -106,9 +111,6 @@ class Compare:
         from cilkit.runs.folder import check_comparison
         from cilkit.show.save import figure_names
 
-        start = PRESETS[self.preset]
-        if (self.config.method, self.config.seed) != (start.method, start.seed):
-            raise InputError("compare takes --methods and --seeds, not --method and --seed")
         out, resume = as_path(self.out), self.resume or is_restarted()
         how: Any = {"orders": self.orders, "vary": axes(self.vary, names_of(self.config))}
         choice = planned(self.config, self.methods, self.seeds, **how)
@@ -148,12 +150,12 @@ class Extend:
         from cilkit.trained.extending import extend
 
         out, resume = as_path(self.out), self.resume or is_restarted()
-        from_main(lambda: check_out(out, resume, figure_names()))
+        from_main(lambda: check_out(out, resume, [*figure_names(), README, SUMMARY]))
         names = ("increment", "dataset", "budget", "device", "workers")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         given |= {n: getattr(self, n) for n in ("data_path", "split_file", "test_share")}
         with stoppable():
-            extend(
+            records = extend(
                 self.run,
                 out,
                 [Console()],
@@ -163,7 +165,7 @@ class Extend:
                 keep_pixels=self.keep_pixels,
                 resume=resume,
             )
-        draw([out], out)
+        leave(out, records)
 
 
 @dataclass
@@ -182,14 +184,8 @@ class Plot:
 class Data:
     """Prepare a data set, look at every image, and say in a table what there is."""
 
-    # digits, glyphs, glyphs-held-out, cifar100, imagenet100, imagenet1000, folder or npz
-    name: Positional[str]
-    data_path: Path = Config.data_path  # the folder that holds the data set's files
-    download: bool = False  # fetch the data set when data_path lacks it
-    split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
-    test_share: float = 0.0  # of a folder without train and val: this much of each class, for tests
-    class_list: Literal["first", "seed-1993"] = "first"  # which 100 of ImageNet's classes
-    image_size: int = Config.image_size  # pixels of a side, of images that are read from files
+    name: Positional[Annotated[str, arg(help=", ".join(DATASETS), metavar="NAME")]]
+    config: OmitArgPrefixes[Config]
     out: Path | None = None  # the folder for a contact sheet; by default runs/data-NAME
 
     def __call__(self) -> None:
@@ -197,9 +193,12 @@ class Data:
         from cilkit.show.survey import survey, table
 
         if is_main():
-            settings = {k: v for k, v in vars(self).items() if k not in ("name", "out")}
-            config = Config(dataset=self.name, **settings)
+            config = replace(self.config, dataset=self.name)
             print(table(survey(config, self.out or Path("runs") / f"data-{self.name}")))
+
+
+# The settings that say what a data set is.
+OF_DATA = ("data_path", "download", "split_file", "test_share", "class_list", "image_size")
 
 
 @dataclass
@@ -255,6 +254,36 @@ class Export:
             print(f"wrote {self.file}")
 
 
+@dataclass
+class Presets:
+    """List the presets, or all settings of one."""
+
+    name: Positional[str | None] = None  # by default, all presets are listed
+
+    def __call__(self) -> None:
+        """Print."""
+        if not is_main():
+            return
+        if self.name is None:
+            rows = {name: f"{one.dataset}, {one.backbone}" for name, one in PRESETS.items()}
+        else:
+            rows = lookup("preset", self.name, PRESETS).as_dict()
+        width = max(map(len, rows))
+        for name, value in rows.items():
+            print(f"{name.replace('_', '-'):{width}}  {value}")
+
+
+def leave(out: Path, records: Sequence[Record]) -> None:
+    """Leave in a run's folder, in the main process, what its records make and what explains it."""
+    if is_main():
+        from cilkit.compare import write_summary
+        from cilkit.metrics import summarise
+
+        write_summary(out, summarise({run_record(records).config["method"]: [records]}))
+        write_readme(out)
+        draw([out], out)
+
+
 def draw(folders: Sequence[Path], out: Path | None) -> None:
     """Draw all figures in the main process, and say where they are."""
     if is_main():
@@ -264,7 +293,7 @@ def draw(folders: Sequence[Path], out: Path | None) -> None:
             print(f"drew {path}")
 
 
-Command = Run | Compare | Extend | Plot | Data | Show | Predict | Export
+Command = Run | Compare | Extend | Plot | Data | Show | Predict | Export | Presets
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -275,6 +304,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     command: Command | None = None
+    if words == ["--version"]:
+        print(f"cilkit {versions()['cilkit']}")
+        return 0
     try:
         add_installed()
         command = parse(without_code(words))
@@ -328,21 +360,27 @@ def parse(words: list[str]) -> Command:
 
     Options are the common settings and those of the method, or of all methods that are compared.
     """
+    given = {word.partition("=")[0] for word in words}
+    if words[:1] == ["compare"] and given & {"--method", "--seed"}:
+        raise InputError("compare takes --methods and --seeds, not --method and --seed")
     preset, *_ = values_in(words, "--preset") or [DEFAULT_PRESET]
     start: Config = lookup("preset", preset, PRESETS)
     method, *_ = values_in(words, "--method") or [start.method]
     methods = values_in(words, "--methods") or Compare.methods
     run = Run(replace(start, method=method), tyro.MISSING, preset)
     compare = Compare(for_all(start, methods), tyro.MISSING, preset=preset)
+    hidden = {*names_of(Config)} - {*OF_DATA}
+    data = Data(tyro.MISSING, offering([Config], Config(), hidden))
     commands: Any = (
         Annotated[Run, subcommand("run", default=run)]
         | Annotated[Compare, subcommand("compare", default=compare)]
         | Annotated[Extend, subcommand("extend")]
         | Annotated[Plot, subcommand("plot")]
-        | Annotated[Data, subcommand("data")]
+        | Annotated[Data, subcommand("data", default=data)]
         | Annotated[Show, subcommand("show")]
         | Annotated[Predict, subcommand("predict")]
         | Annotated[Export, subcommand("export")]
+        | Annotated[Presets, subcommand("presets")]
     )
     command: Command = tyro.cli(
         commands,
@@ -371,14 +409,27 @@ def values_in(words: Sequence[str], option: str) -> list[str]:
 
 
 def for_all(start: Config, methods: Sequence[str]) -> Config:
-    """Return a configuration with the settings of all these methods: what their classes join."""
+    """Return a configuration with the settings of all these methods: what their classes join.
+
+    Method and seed are no options there.
+    """
     classes: list[Any] = [METHODS[method].Settings for method in methods if method in METHODS]
     classes = classes or [type(start)]  # an unknown name is refused when it is compared
     last = [one for one in classes if {one} == {c for c in classes if issubclass(c, one)}]
+    return offering(last, start, {"method", "seed"})
+
+
+def offering(kinds: Sequence[Any], start: Config, hidden: Collection[str]) -> Config:
+    """Return a start's settings, as what these classes join; those hidden are no options."""
+    types, fixed = get_type_hints(Config), cast(Any, Fixed)
     # tyro reads the comments in a class's file, so the join has the place of its first part.
-    place = {"__module__": last[0].__module__, "__qualname__": last[0].__qualname__}
+    place = {
+        "__module__": kinds[0].__module__,
+        "__qualname__": kinds[0].__qualname__,
+        "__annotations__": {name: fixed[types[name]] for name in hidden},
+    }
     kind: Any = type(Config)
-    joined: Any = kind("Settings", (*dict.fromkeys(last),), place)
+    joined: Any = kind("Settings", (*dict.fromkeys(kinds),), place)
     joined = dataclass(frozen=True, kw_only=True)(joined)
     given = {name: getattr(start, name) for name in names_of(start)} | vars(start.others)
     known = {name: value for name, value in given.items() if name in names_of(joined)}

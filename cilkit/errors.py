@@ -21,8 +21,9 @@ def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Return the error for a name that no registry holds: it lists the known ones."""
     known = list(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    spelt = {each.lower(): each for each in known}
+    near = get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)
+    hint = f"; did you mean {spelt[near[0]]!r}?" if near else ""
     return InputError(f"unknown {kind} {name!r}; known: {', '.join(known)}{hint}")
 
 

@@ -2,14 +2,16 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from cilkit import PRESETS
+from cilkit import PRESETS, read_records, summary
 from cilkit.cli import Compare, main, parse
 from cilkit.methods.ewc import EWC
 from cilkit.methods.replay import Replay
@@ -178,3 +180,60 @@ def test_a_comparison_takes_the_settings_of_all_its_methods() -> None:
     ewc, replay = (replace(command.config, method=method) for method in command.methods)
     assert isinstance(ewc, EWC.Settings) and isinstance(replay, Replay.Settings)
     assert (ewc.ewc_lambda, replay.budget) == (5, 30)
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"cilkit {version('cilkit')}\n"
+
+
+def test_presets_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets"]) == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed == [*PRESETS]
+    assert main(["presets", "glyphs-b50-10"]) == 0
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    settings = PRESETS["glyphs-b50-10"].as_dict()
+    assert {name.replace("-", "_") for name in shown} == set(settings)
+    assert (shown["base"], shown["base-lr"]) == ("50", "0.05")
+
+
+def test_a_name_in_other_letters_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+    sentence = refused(["run", "--method", "WA", "--out", "x"], capsys)
+    assert "unknown method 'WA'; known: " in sentence
+    assert sentence.endswith("did you mean 'wa'?")
+    assert "did you mean 'glyphs-b50-10'?" in refused(["presets", "Glyphs-B50"], capsys)
+
+
+def options_of(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """Return the options that a command's help names."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    return set(re.findall(r"(?<![\w-])--[a-z][\w-]*", capsys.readouterr().out))
+
+
+def test_compare_offers_only_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    offered = options_of("compare", capsys)
+    assert not offered & {"--method", "--seed"}
+    assert {"--methods", "--seeds", "--lr", "--temperature"} <= offered
+
+
+def test_data_offers_the_settings_that_say_what_a_data_set_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    offered = options_of("data", capsys) - {"--help", "--no-download"}
+    of_data = {"--data-path", "--download", "--split-file", "--class-list", "--image-size"}
+    assert offered == of_data | {"--out"}
+
+
+def test_a_single_run_leaves_its_summary_and_a_text_that_explains_the_folder(
+    tmp_path: Path,
+) -> None:
+    assert main(["run", *QUICK, "--out", str(tmp_path)]) == 0
+    numbers = summary(read_records(tmp_path))
+    left = json.loads((tmp_path / "summary.json").read_text())
+    assert left == {"wa": {key: [round(numbers[key], 4)] for key in ("last", "average")}}
+    text = (tmp_path / "README.txt").read_text()
+    assert len(text.splitlines()) == 8
+    named = re.findall(r"[\w*.]+\.(?:jsonl?|safetensors|png)", text)
+    assert all([*tmp_path.glob(name)] or "previous" in name for name in named)

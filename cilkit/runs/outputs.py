@@ -18,6 +18,7 @@ from cilkit.runs.records import RECORDS
 
 RECORDS_UNFINISHED = "records.unfinished"
 SUMMARY, SUMMARY_UNFINISHED = "summary.json", "summary.unfinished"
+README, README_BEGINS = "README.txt", "What cilkit has left of a run."
 KEPT, KEPT_UNFINISHED = "exemplars", "exemplars.unfinished"
 SHEET = "contact-sheet.png"
 EVENTS = "events.out.tfevents.*"
@@ -83,6 +84,8 @@ def is_ours(path: Path) -> bool:
         return False
     if path.name in TABLES:
         return content.startswith(",".join(TABLES[path.name]).encode()) or not content
+    if path.name == README:
+        return content.startswith(README_BEGINS.encode()) or not content
     if path.name == SUMMARY:
         return is_summary(content)
     return b"Software\0cilkit" in content[:4096] or not content
