@@ -356,12 +356,24 @@ def explain(error: Exception) -> str:
 
 
 def parse(words: list[str]) -> Command:
-    """Return the command, with the preset's settings where no option changes them.
+    """Return the command, with the preset's settings where no option changes them."""
+    command: Command = tyro.cli(
+        commands(words),
+        prog="cilkit",
+        args=words,
+        description=DESCRIPTION,
+        config=(tyro.conf.SuppressFixed,),  # what is no option, as `others`
+        console_outputs=local_rank() == 0,
+    )
+    return command
+
+
+def commands(words: Sequence[str]) -> Any:
+    """Return the commands, each with what it does where the words say nothing else.
 
     Options are the common settings and those of the method, or of all methods that are compared.
     """
-    given = {word.partition("=")[0] for word in words}
-    if words[:1] == ["compare"] and given & {"--method", "--seed"}:
+    if words[:1] == ["compare"] and {w.partition("=")[0] for w in words} & {"--method", "--seed"}:
         raise InputError("compare takes --methods and --seeds, not --method and --seed")
     preset, *_ = values_in(words, "--preset") or [DEFAULT_PRESET]
     start: Config = lookup("preset", preset, PRESETS)
@@ -371,7 +383,7 @@ def parse(words: list[str]) -> Command:
     compare = Compare(for_all(start, methods), tyro.MISSING, preset=preset)
     hidden = {*names_of(Config)} - {*OF_DATA}
     data = Data(tyro.MISSING, offering([Config], Config(), hidden))
-    commands: Any = (
+    return (
         Annotated[Run, subcommand("run", default=run)]
         | Annotated[Compare, subcommand("compare", default=compare)]
         | Annotated[Extend, subcommand("extend")]
@@ -382,15 +394,6 @@ def parse(words: list[str]) -> Command:
         | Annotated[Export, subcommand("export")]
         | Annotated[Presets, subcommand("presets")]
     )
-    command: Command = tyro.cli(
-        commands,
-        prog="cilkit",
-        args=words,
-        description=DESCRIPTION,
-        config=(tyro.conf.SuppressFixed,),  # `others`
-        console_outputs=local_rank() == 0,
-    )
-    return command
 
 
 def values_in(words: Sequence[str], option: str) -> list[str]:
