@@ -222,7 +222,8 @@ def test_data_offers_the_settings_that_say_what_a_data_set_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     offered = options_of("data", capsys) - {"--help", "--no-download"}
-    of_data = {"--data-path", "--download", "--split-file", "--class-list", "--image-size"}
+    of_data = {"--data-path", "--download", "--split-file", "--test-share"}
+    of_data |= {"--class-list", "--image-size"}
     assert offered == of_data | {"--out"}
 
 
