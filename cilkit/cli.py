@@ -33,7 +33,7 @@ from cilkit.machine.processes import (
 from cilkit.machine.stopping import Stopped, stoppable
 from cilkit.methods import METHODS
 from cilkit.methods.outside import add_installed, without_code
-from cilkit.presets import PRESETS
+from cilkit.presets import PRESETS, WHY_OWN
 from cilkit.runs.outputs import EVENTS, README, SUMMARY, TABLES
 from cilkit.runs.provenance import versions
 from cilkit.runs.readme import write_readme
@@ -79,6 +79,7 @@ class Run:
         observers += [TensorBoard(out)] if self.tensorboard else []
         if is_main():
             observers += [Csv(out, resume)] if self.csv else []
+        say_why(self.preset)
         with stoppable():
             records = run(self.config, out, observers, resume=resume, keep_pixels=self.keep_pixels)
         leave(out, records)
@@ -117,6 +118,7 @@ class Compare:
         labels = dict.fromkeys(one.label for one in choice)
         from_main(lambda: check_comparison(out, resume, figure_names(labels)))
         watch, what = [Console()], (self.config, self.methods, self.seeds, out)
+        say_why(self.preset)
         with stoppable():
             runs = compare(*what, watch, **how, resume=resume)
         if is_main():
@@ -284,6 +286,12 @@ def leave(out: Path, records: Sequence[Record]) -> None:
         draw([out], out)
 
 
+def say_why(preset: str) -> None:
+    """Say what somebody gets who brought images and named no settings."""
+    if preset == "own" and is_main():
+        print(WHY_OWN)
+
+
 def draw(folders: Sequence[Path], out: Path | None) -> None:
     """Draw all figures in the main process, and say where they are."""
     if is_main():
@@ -375,7 +383,7 @@ def commands(words: Sequence[str]) -> Any:
     """
     if words[:1] == ["compare"] and {w.partition("=")[0] for w in words} & {"--method", "--seed"}:
         raise InputError("compare takes --methods and --seeds, not --method and --seed")
-    preset, *_ = values_in(words, "--preset") or [DEFAULT_PRESET]
+    preset = preset_in(words)
     start: Config = lookup("preset", preset, PRESETS)
     method, *_ = values_in(words, "--method") or [start.method]
     methods = values_in(words, "--methods") or Compare.methods
@@ -394,6 +402,13 @@ def commands(words: Sequence[str]) -> Any:
         | Annotated[Export, subcommand("export")]
         | Annotated[Presets, subcommand("presets")]
     )
+
+
+def preset_in(words: Sequence[str]) -> str:
+    """Return the preset that is named, or else the one that suits the data set."""
+    of_ones_own = {*values_in(words, "--dataset")} & {"folder", "npz"}
+    default = "own" if of_ones_own else DEFAULT_PRESET
+    return [default, *values_in(words, "--preset")][-1]
 
 
 def values_in(words: Sequence[str], option: str) -> list[str]:

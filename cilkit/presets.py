@@ -55,6 +55,30 @@ DIGITS = WA.Settings(  # with all that the other methods have, too
     others=SimpleNamespace(**ON_FROZEN_DIGITS, **ON_DIGITS),
 )
 
+# A first run on images of your own, folders or arrays: the field's usual settings, and a network
+# that a CPU can train. Nothing in it was chosen on a data set of ours.
+OWN = WA.Settings(
+    dataset="folder",
+    image_size=64,
+    base=0,
+    increment=2,
+    class_order="natural",
+    augment="crop-flip",
+    padding=6,
+    backbone="resnet20",
+    budget=20,
+    budget_per="class",
+    epochs=40,
+    batch_size=64,
+    lr=0.1,
+    weight_decay=5e-4,
+)
+WHY_OWN = (
+    "preset own: 20 exemplars of each class, the usual weight decay, and ResNet-20 on images of 64 "
+    "pixels, which a CPU can do; for photographs, with a GPU: --image-size 224 --backbone resnet18 "
+    "--augment timm. Where a mirror makes another class, as with letters: --augment crop."
+)
+
 # CIFAR-100's protocol without a download. As for the digits, few exemplars and a strong weight
 # decay make in minutes the picture that long runs make; distillation is added and keeps T^2.
 GLYPHS = WA.Settings(
@@ -179,4 +203,5 @@ PRESETS: dict[str, WA.Settings] = {
     "imagenet100-b50-10": IMAGENET100,
     "imagenet100-b0-10": replace(IMAGENET100, base=0),
     "imagenet1000-b500-100": IMAGENET1000,
+    "own": OWN,
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cilkit import PRESETS, read_records, summary
-from cilkit.cli import Compare, main, parse
+from cilkit.cli import Compare, Run, main, parse
 from cilkit.methods.ewc import EWC
 from cilkit.methods.replay import Replay
 
@@ -238,3 +238,29 @@ def test_a_single_run_leaves_its_summary_and_a_text_that_explains_the_folder(
     assert len(text.splitlines()) == 8
     named = re.findall(r"[\w*.]+\.(?:jsonl?|safetensors|png)", text)
     assert all([*tmp_path.glob(name)] or "previous" in name for name in named)
+
+
+@pytest.mark.parametrize("kind", ["folder", "npz"])
+@pytest.mark.parametrize("command", ["run", "compare"])
+def test_who_brings_images_gets_settings_that_are_not_the_digits(kind: str, command: str) -> None:
+    found = parse([command, "--dataset", kind, "--data-path", "mine", "--out", "out"])
+    assert isinstance(found, Run | Compare)
+    assert (found.preset, found.config.dataset) == ("own", kind)
+    assert found.config.weight_decay == 5e-4
+    assert found.config.threads is None
+
+
+def test_a_preset_that_is_named_is_the_one_that_is_used() -> None:
+    found = parse(["run", "--dataset", "npz", "--preset", "digits", "--out", "out"])
+    assert isinstance(found, Run)
+    assert (found.preset, found.config.weight_decay) == ("digits", 1e-2)
+
+
+def test_it_is_said_what_the_settings_for_ones_own_images_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(["run", "--dataset", "npz", "--data-path", "no.npz", "--out", str(tmp_path / "o")])
+        == 2
+    )
+    assert "preset own: 20 exemplars of each class" in capsys.readouterr().out
