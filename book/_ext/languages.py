@@ -51,11 +51,14 @@ def stay_in_the_language(
             leads_to = normpath(join(dirname(page), link))
             context[way] = context[way] if leads_to.startswith(CHINESE) == chinese else None
     if "generate_toctree_html" in context:
-        context["generate_toctree_html"] = in_order(context["generate_toctree_html"], chinese)
+        context["generate_toctree_html"] = sidebar(context["generate_toctree_html"], chinese)
 
 
-def in_order(theirs: Callable[..., Any], chinese: bool) -> Callable[..., Any]:
-    """Return the sidebar's maker: on Chinese pages the Chinese ones come first, else not at all."""
+def sidebar(theirs: Callable[..., Any], chinese: bool) -> Callable[..., Any]:
+    """Return the sidebar's maker: on Chinese pages the Chinese ones come first, else not at all.
+
+    What opens the pages below another one is an arrow, and gets a name for screen readers.
+    """
 
     def ours(*options: Any, **named: Any) -> Any:
         soup = BeautifulSoup(str(theirs(*options, **named)), "html.parser")
@@ -65,6 +68,8 @@ def in_order(theirs: Callable[..., Any], chinese: bool) -> Callable[..., Any]:
                 caption.extract()
                 for part in (pages, caption) if chinese else ():
                     soup.insert(0, part)
+        for arrow in soup("summary"):
+            arrow["aria-label"] = "pages below"
         return soup
 
     return ours
