@@ -12,6 +12,7 @@ from selection import BUDGETS, CHAPTER, CHOICES, SEEDS
 from test_notebooks import cells, prose
 from test_readability import CORE, PACKAGE, code_lines
 
+from cilkit import METHODS as REGISTRY
 from cilkit import PRESETS, read_records
 from cilkit.metrics import spread, summarise, summary
 from cilkit.runs.records import run_record
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "cilkit" / "results"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 METHODS = ("finetune", "replay", "replay-kd", "wa")
+REGISTERED = {*REGISTRY}
 stored_sets = pytest.mark.parametrize("name", ["digits", "glyphs"])
 
 
@@ -168,6 +170,30 @@ def test_the_presets_say_what_the_heads_first_values_are_worth(number: str) -> N
     gains = [b - a for a, b in zip(found["torch"], found["pycil"], strict=True)]
     told = f"{number} {mean(gains):+.1f} +- {stdev(gains) / len(gains) ** 0.5:.1f}"
     assert told in (PACKAGE / "presets.py").read_text(encoding="utf-8")
+
+
+ZOO = json.loads((RESULTS / "zoo-digits.json").read_text(encoding="utf-8"))
+
+
+def test_the_page_of_methods_shows_the_stored_comparison_of_all_methods_best_first() -> None:
+    found = sorted(ZOO["summary"].items(), key=lambda row: -mean(row[1]["last"]))
+    rows = [
+        f"| `{name}` | {spread(of['last'])} | {spread(of['average'])} | {ZOO['time'][name]:.1f} |"
+        for name, of in found
+    ]
+    text = (ROOT / "book" / "methods.md").read_text(encoding="utf-8")
+    table = text.split("| method | last | average | time |")[1].split("\n\n")[0]
+    assert table.splitlines()[2:] == rows
+    assert {name for name, _ in found} == REGISTERED
+
+
+def test_what_the_page_of_methods_says_of_its_table_is_so() -> None:
+    last = {name: mean(of["last"]) for name, of in ZOO["summary"].items()}
+    remedies = [last[name] for name in ("wa", "bic", "icarl", "lucir")]
+    assert max(remedies) - min(remedies) < 3
+    assert min(remedies) - last["replay-kd"] > 5
+    assert last["ewc"] - last["finetune"] < 1
+    assert last["joint"] > last["ridge"] > last["der"] > max(*remedies, last["podnet"])
 
 
 def test_the_readme_states_the_size_of_the_core() -> None:
