@@ -44,8 +44,8 @@ def test_a_learner_that_owns_what_no_checkpoint_would_hold_is_refused(
             self.fisher = OWNED[thing]()
             return super().end(stage)
 
-    monkeypatch.setitem(METHODS, "ewc", EWC)
-    config = replace(kill.QUICK, method="ewc", base=5, increment=5, epochs=1)
+    monkeypatch.setitem(METHODS, "springs", EWC)
+    config = replace(kill.QUICK, method="springs", base=5, increment=5, epochs=1)
     with pytest.raises(InputError, match=r"no checkpoint would hold EWC\.fisher, and a resumed"):
         run(config, tmp_path)
     assert [record.kind for record in run(config)] == ["run", "epoch", "stage", "epoch", "stage"]
