@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cilkit.config import Config, as_path, names_of, plain
-from cilkit.errors import InputError, lookup, unknown
+from cilkit.config import MACHINE_SETTINGS, Config, as_path, names_of, plain
+from cilkit.errors import InputError, lookup, shown, unknown
 from cilkit.experiment import Observer, run
 from cilkit.learner import Learner
 from cilkit.machine.lock import alone_in
@@ -82,6 +82,7 @@ def planned(
 ) -> list[Planned]:
     """Return the runs of a comparison in their order; refuse what cannot be compared."""
     methods, seeds, orders = plain(methods), plain(seeds), plain(orders)  # there may be arrays
+    vary = {name: plain(values) for name, values in vary.items()}
     check_choice(methods, seeds, orders, vary)
     choice, ways = [], [*orders] if orders else [config.class_order]
     for seed, order, *values in product(seeds, ways, *vary.values()):
@@ -103,7 +104,8 @@ def axes(words: Sequence[str], known: Sequence[str]) -> dict[str, list[Any]]:
     for word in words:
         name = word.replace("-", "_")
         if name in known:
-            found[name] = []
+            found.setdefault(name, [])
+            found[name] = found.pop(name)  # what follows belongs to it
         elif found:
             [*found.values()][-1].append(meant(word))
         else:
@@ -124,6 +126,12 @@ def check_choice(
     """Refuse what cannot be compared, or would be done twice."""
     for method in methods:
         lookup("method", method, METHODS)
+    for name, values in vary.items():
+        for value in values:
+            if not isinstance(value, int | float | str | tuple | None) or "/" in str(value):
+                raise InputError(
+                    f"{name} cannot be varied over {shown(value)}; give numbers, words or lists"
+                )
     for kind, values in (("method", methods), ("seed", seeds), *vary.items()):
         if not values or len(set(values)) < len(values):
             raise InputError(f"give at least one {kind}, each only once; given: {list(values)}")
@@ -134,11 +142,12 @@ def check_choice(
 def check_settings(method: str, varied: Mapping[str, Any]) -> None:
     """Refuse to vary what a method does not have, or what has a way of its own."""
     known = {*names_of(METHODS[method].Settings)} - {"method", "seed", "class_order"}
+    known -= MACHINE_SETTINGS
     for name in varied:
         if name not in known:
             raise InputError(
-                f"{name} cannot be varied: it is no setting of {method}, or is given by --methods, "
-                f"--seeds, --orders"
+                f"{name} cannot be varied: it is no setting of {method}, or is the machine's, or "
+                f"is given by --methods, --seeds, --orders"
             )
 
 

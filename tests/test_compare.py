@@ -12,7 +12,7 @@ from quick import QUICK
 
 from cilkit import InputError, read_records, run, summary
 from cilkit.cli import main
-from cilkit.compare import compare, write_summary
+from cilkit.compare import axes, compare, write_summary
 from cilkit.data.loader import Batch, Loader
 from cilkit.metrics import spread, table
 from cilkit.runs.checkpoint import NEWEST
@@ -186,6 +186,11 @@ def test_a_comparison_over_settings_and_orders_is_that_of_runs_alone(tmp_path: P
     assert list(json.loads((tmp_path / "summary.json").read_text())) == list(runs)
 
 
+def test_a_setting_that_is_named_twice_keeps_all_its_values() -> None:
+    words = ["lr", "0.1", "padding", "1", "lr", "0.2"]
+    assert axes(words, ["lr", "padding"]) == {"lr": [0.1, 0.2], "padding": [1]}
+
+
 def test_varied_on_the_command_line_it_is_drawn_and_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,6 +216,10 @@ def test_varied_on_the_command_line_it_is_drawn_and_goes_on(
         (["seed", "3"], "seed cannot be varied"),
         (["temperature", "3"], "temperature cannot be varied: it is no setting of finetune"),
         (["lr", "fast"], "lr is 'fast'; it must be a number"),
+        (["lr", "{1}"], "lr cannot be varied over {1}; give numbers, words or lists"),
+        (["increment", "[4,3,3]", "[4,3,3]"], "give at least one increment, each only once"),
+        (["data-path", "a/b", "c"], "data_path cannot be varied over 'a/b'"),
+        (["data-path", "a"], "data_path cannot be varied: it is no setting of finetune, or is the"),
     ],
 )
 def test_what_cannot_be_varied_is_refused_before_any_work(

@@ -198,10 +198,15 @@ def test_building_the_stages_twice_gives_the_same() -> None:
         assert (which(one.train), which(one.test)) == (which(other.train), which(other.test))
 
 
-@pytest.mark.parametrize("increment", [(40, 30), (60, 41), (100, 0), (101, -1), ()])
+@pytest.mark.parametrize("increment", [(40, 30), (60, 41), (100, 0), (101, -1)])
 def test_a_list_of_stages_that_is_not_all_classes_is_refused(increment: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"stages of .*do not fit cifar100: they must be 100"):
         class_increments(0, increment, 100, "cifar100")
+
+
+def test_a_list_of_no_stages_is_refused() -> None:
+    with pytest.raises(InputError, match="increment is an empty list"):
+        class_increments(0, (), 100, "cifar100")
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,12 @@ def test_the_installed_command_knows_it_too(code: Path) -> None:
         ("x = 1\nraise ValueError('no')\n", "breaks off in line 2: ValueError: no"),
         ("x = 1\n\ny = (\n", "breaks off in line 3: SyntaxError"),
         ("import nothing_of_that_name\n", "in line 1: ModuleNotFoundError"),
+        ("import sys\nsys.exit(3)\n", "breaks off in line 2: SystemExit: 3"),
+        (
+            "from cilkit import METHODS\nMETHODS['wa'] = METHODS['replay']\n",
+            "there is a method 'wa' already; give yours another name",
+        ),
+        ("import cilkit\ncilkit.METHODS['mine'] = dict\n", "METHODS['mine'] is no class derived"),
         (None, "--code wants a file of Python (.py), and"),
     ],
 )
@@ -100,6 +106,11 @@ def test_a_file_that_cannot_be_run_is_refused_in_a_sentence(
         file.write_text(content)
     assert main(["show", "wa", "--code", str(file)]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_an_option_without_a_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "wa", "--code"]) == 2
+    assert "--code wants a file of Python (.py) after it" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_python_is_refused(tmp_path: Path) -> None:

@@ -277,7 +277,7 @@ def test_predict_writes_json_a_line_each(
     [
         (["nowhere", "a.png"], "no run in 'nowhere'"),
         (["RUN"], "name at least one image"),
-        (["RUN", "a.png", "--top", "0"], "not 0"),
+        (["RUN", "a.png", "--top", "0"], "top is 0; ask for one class or more"),
         (["RUN", "a.png", "--device", "tpu"], "device 'tpu' cannot be used here"),
     ],
 )

@@ -99,6 +99,8 @@ def class_increments(
         sizes = [*first, *increment]
         if increment and sum(sizes) == n_classes and min(increment) > 0:
             return sizes
+        if not increment:
+            raise InputError("increment is an empty list; it says of each stage how many classes")
         raise InputError(
             f"stages of {', '.join(map(str, sizes))} classes do not fit {name}: they must be "
             f"{n_classes} together, and each stage needs one"

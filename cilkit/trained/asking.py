@@ -21,9 +21,13 @@ Reply = tuple[str, list[Answer] | OSError]
 
 def ask(model: Trained, paths: Sequence[Path], top: int = 1) -> Iterator[Reply]:
     """Yield what a model sees in each file, those in folders included, in order of their names."""
-    if not paths or top < 1:
-        raise InputError(f"name at least one image, and ask for one class or more, not {top}")
+    if not paths:
+        raise InputError("name at least one image, or a folder of images")
+    if top < 1:
+        raise InputError(f"top is {top}; ask for one class or more")
     files = [file for path in paths for file in files_in(str(as_path(path)))]
+    if not files:
+        raise InputError(f"there is no image in {', '.join(map(repr, map(str, paths)))}")
     for start in range(0, len(files), CHUNK):
         named = files[start : start + CHUNK]
         some = [(path, error or attempt(model, path)) for path, error in named]
