@@ -188,9 +188,7 @@ def run(
         records = first_records(described, found, start)
         if found and "images" not in found.numbers:  # an earlier version's
             save(out, learner, scenario.dataset, records)
-        go_on(learner, scenario, records, out, observers)
-        if keep_pixels:
-            keep_files(out, learner.memory.exemplars.store)
+        go_on(learner, scenario, records, out, observers, keep_pixels)
         return records
 
 
@@ -200,8 +198,12 @@ def go_on(
     records: list[Record],
     out: Path | None,
     observers: Sequence[Observer],
+    keep_pixels: bool,
 ) -> None:
-    """Do what is left of an experiment; add to its records, in `out` too, and show them all."""
+    """Do what is left of an experiment; add to its records, in `out` too, and show them all.
+
+    With `keep_pixels`, copies of the exemplars' files are in `out` at the end.
+    """
     rewrite(out, records)
     show(records, observers)
     learner.progress.watchers = those_who_watch_steps(observers)
@@ -215,6 +217,8 @@ def go_on(
     except Stopped:
         save(out, learner, scenario.dataset, records)
         raise
+    if keep_pixels:
+        keep_files(out, learner.memory.exemplars.store)
 
 
 def first_records(

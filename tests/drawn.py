@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from cilkit import Config
 
 
 def draw(path: Path, label: int, number: int, size: tuple[int, int] = (40, 30)) -> None:
@@ -25,3 +28,10 @@ def grow(root: Path, classes: Sequence[str], counts: dict[str, int], suffix: str
                 path = root / part / name / f"{part}{number}.{suffix}"
                 draw(path, label, number + 1000 * (part != "train"), size)
     return root
+
+
+def settings_for(root: Path, **changes: Any) -> Config:
+    """Return settings with which a run on such a tree takes a second."""
+    settings: dict[str, Any] = {"dataset": "folder", "data_path": root, "augment": "none"}
+    settings |= {"image_size": 16, "increment": 2, "budget": 8, "epochs": 1, "batch_size": 5}
+    return Config(**(settings | {"lr": 0.02, "threads": 1} | changes))

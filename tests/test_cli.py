@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cilkit import PRESETS, read_records, summary
+from cilkit import METHODS, PRESETS, read_records, summary
 from cilkit.cli import Compare, Run, main, parse
 from cilkit.methods.ewc import EWC
 from cilkit.methods.replay import Replay
@@ -248,6 +248,16 @@ def test_who_brings_images_gets_settings_that_are_not_the_digits(kind: str, comm
     assert (found.preset, found.config.dataset) == ("own", kind)
     assert found.config.weight_decay == 5e-4
     assert found.config.threads is None
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_option_says_what_it_does(method: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--method", method, "--help"])
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    kind = r"(?:INT|FLOAT|STR|PATH|NAME|\{[^}]*\})"
+    assert len(re.findall(rf"--[a-z0-9-]+ {kind} ", text)) > 20
+    assert re.findall(rf"--[a-z0-9-]+ {kind} \((?:default|required)", text) == []
 
 
 def test_a_preset_that_is_named_is_the_one_that_is_used() -> None:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from drawn import draw, grow
+from drawn import settings_for as config_for
 from PIL import Image
 from torch import Tensor
 
@@ -34,12 +34,6 @@ few_cpus = pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return grow(tmp_path_factory.mktemp("tree"), CLASSES, {"train": 6, "val": 3})
-
-
-def config_for(root: Path, **changes: Any) -> Config:
-    settings: dict[str, Any] = {"dataset": "folder", "data_path": root, "augment": "none"}
-    settings |= {"image_size": 16, "increment": 2, "budget": 8, "epochs": 1, "batch_size": 5}
-    return Config(**(settings | {"lr": 0.02, "threads": 1} | changes))
 
 
 def names(samples: Samples) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, Finished, TinyBackbone, tiny
-from drawn import grow
+from drawn import grow, settings_for
 from PIL import Image
 from torch import Tensor
 
@@ -33,10 +34,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return grow(tmp_path_factory.mktemp("tree"), CLASSES, {"train": 6, "val": 3})
 
 
-def of_files(root: Path, **changes: Any) -> Config:
-    settings: dict[str, Any] = {"dataset": "folder", "data_path": root, "augment": "none"}
-    settings |= {"image_size": 16, "increment": 2, "budget": 8, "epochs": 1, "batch_size": 5}
-    return Config(**(settings | {"lr": 0.02, "threads": 1, "crop_pct": 0.9} | changes))
+of_files = partial(settings_for, crop_pct=0.9)
 
 
 @pytest.fixture(scope="module")

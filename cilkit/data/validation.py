@@ -1,4 +1,7 @@
-"""Settings are chosen on training images that were held out, not on the test images. Chapter 9."""
+"""A share of each class, chosen by content. Chapter 9.
+
+It is held out for the choice of settings, or is for tests where a folder has no others.
+"""
 
 import hashlib
 from collections.abc import Sequence

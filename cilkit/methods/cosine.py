@@ -1,7 +1,6 @@
 """A cosine head under a teacher of features: what LUCIR and PODNet have in common."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch.nn.functional as F
@@ -20,10 +19,6 @@ class CosineReplay(Replay):
 
     classifier = CosineClassifier
     backbone: ClassVar[Mapping[str, Any]] = {"last_relu": False}
-
-    @dataclass(frozen=True, kw_only=True)
-    class Settings(Replay.Settings):
-        """Those of replay."""
 
     def grow(self, stage: Stage) -> None:
         """Let the newest prototypes learn, and no others."""

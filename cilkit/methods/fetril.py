@@ -67,9 +67,7 @@ class FeTrIL(FrozenBackbone):
         moved, classes = self.moved(seen.features, labels, n_seen - n_new)
         logits, smoothing = self.model.classifier(moved), self.config.label_smoothing
         pseudo = F.cross_entropy(logits, classes, reduction="sum", label_smoothing=smoothing)
-        share = (
-            n_new / n_seen
-        )  # each old class has as many pseudo-features as its likest has images
+        share = n_new / n_seen  # an old class has as many pseudo-features as its likest has images
         return {"ce": share * losses["ce"], "pseudo": share * pseudo / len(labels)}
 
     def moved(self, features: Tensor, labels: Tensor, n_old: int) -> tuple[Tensor, Tensor]:

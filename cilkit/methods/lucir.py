@@ -28,9 +28,8 @@ class LUCIR(CosineReplay):
         less_forget: float = 5.0  # weight of features that turn, times sqrt(n_old / n_new)
         ranking_weight: float = 1.0  # of the margin ranking loss
         ranking_margin: float = 0.5  # of an exemplar's cosine over those of new classes
-        ranking_rivals: int = (
-            2  # how many new classes, the nearest ones, an exemplar is set against
-        )
+        # how many new classes, the nearest ones, an exemplar is set against
+        ranking_rivals: int = 2
 
         @classmethod
         def limits(cls) -> dict[str, tuple[float, float]]:

@@ -90,10 +90,8 @@ class PODNet(CosineReplay):
         taught, config = self.teacher.see(seen.images), self.config
         n_seen = seen.logits.shape[1]
         scale = sqrt(n_seen / (n_seen - taught.logits.shape[1]))
-        turned, moved = (
-            feature_loss(seen.features, taught.features),
-            pod_loss(seen.maps, taught.maps),
-        )
+        turned = feature_loss(seen.features, taught.features)
+        moved = pod_loss(seen.maps, taught.maps)
         weighted = {"flat": config.flat_weight * turned, "pod": config.pod_weight * moved}
         return losses | {name: scale * loss for name, loss in weighted.items()}
 

@@ -31,7 +31,7 @@ from cilkit.machine.lock import alone_in
 from cilkit.machine.processes import from_main
 from cilkit.methods import METHODS
 from cilkit.methods.joint import Joint
-from cilkit.runs.folder import check_same_data, find_run, keep_files, kept_name
+from cilkit.runs.folder import check_same_data, find_run, kept_name
 from cilkit.runs.outputs import KEPT
 from cilkit.runs.provenance import describe
 from cilkit.runs.records import Record, RunRecord, stage_records
@@ -79,9 +79,7 @@ def extend(
         records = first_records(described, found, start)
         if not found:  # what the first stage begins with
             save(out, learner, scenario.dataset, records)
-        go_on(learner, scenario, records, out, observers)
-        if keep_pixels:
-            keep_files(out, learner.memory.exemplars.store)
+        go_on(learner, scenario, records, out, observers, keep_pixels)
         return records
 
 
