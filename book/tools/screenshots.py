@@ -13,19 +13,21 @@ ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build" / "html" / "book"
 TARGET = ROOT / ".github" / "screenshots"
 # name: page, what to scroll to, width, height, colours
+TO_THE_END = """films => films.forEach(film => {
+    film.value = film.max; film.dispatchEvent(new Event("input", {bubbles: true})); })"""
 VIEWS: dict[str, tuple[str, str, int, int, Any]] = {
     "welcome": ("index.html", "h1", 1200, 760, "light"),
-    "alignment": ("05_alignment.html", "figure.cil-moving", 1200, 760, "dark"),
     "phone": ("03_exemplars.html", "figure.cil-playground", 360, 760, "light"),
 }
 
 
 def take(browser: Any, page: str, focus: str, width: int, height: int, scheme: Any) -> Image.Image:
-    """Return a picture of a page, as it looks with `focus` near the top of the window."""
+    """Return a picture of a page with `focus` near the top of the window, films at their end."""
     size = {"width": width, "height": height}
     context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
     tab = context.new_page()
     tab.goto((SITE / page).as_uri())
+    tab.locator("figure.cil-moving input[type=range]").evaluate_all(TO_THE_END)
     top = "e => window.scrollTo(0, e.getBoundingClientRect().top + window.scrollY - 130)"
     tab.locator(focus).first.evaluate(top)
     tab.wait_for_timeout(800)  # formulas are set, and the bar on top has faded in
