@@ -65,6 +65,8 @@ class Run:
     resume: bool = False  # go on with the run that is in the folder
     # copy the exemplars' files into the folder at the end: `cilkit extend` needs no others then
     keep_pixels: bool = False
+    # keep the network after each stage in the folder: `cilkit predict --stage` asks it
+    keep_stages: bool = False
     csv: bool = False  # write tables too: epochs.csv and stages.csv
     tensorboard: bool = False  # write scalars for TensorBoard too
 
@@ -81,7 +83,8 @@ class Run:
             observers += [Csv(out, resume)] if self.csv else []
         say_why(self.preset)
         with stoppable():
-            records = run(self.config, out, observers, resume=resume, keep_pixels=self.keep_pixels)
+            kept: Any = {"keep_pixels": self.keep_pixels, "keep_stages": self.keep_stages}
+            records = run(self.config, out, observers, resume=resume, **kept)
         leave(out, records)
 
     def beside(self) -> list[str]:
@@ -104,6 +107,7 @@ class Compare:
     vary: tuple[str, ...] = ()  # settings, each with its values: lr 0.03 0.1 weight-decay 0 1e-4
     preset: Preset = DEFAULT_PRESET
     resume: bool = False  # keep finished runs, go on with unfinished ones
+    keep_stages: bool = False  # keep the network after each stage of each run in its folder
 
     def __call__(self) -> None:
         """Compare, print the table, and draw."""
@@ -120,7 +124,7 @@ class Compare:
         watch, what = [Console()], (self.config, self.methods, self.seeds, out)
         say_why(self.preset)
         with stoppable():
-            runs = compare(*what, watch, **how, resume=resume)
+            runs = compare(*what, watch, **how, resume=resume, keep_stages=self.keep_stages)
         if is_main():
             print(table(runs))
         draw([out], out)
@@ -143,6 +147,8 @@ class Extend:
     device: str | None = None  # auto, cpu, cuda or cuda:N; by default as the run has it
     workers: int | None = None  # processes that read files; by default as the run has it
     keep_pixels: bool = False  # copy the exemplars' files into the folder at the end
+    # keep the network after each stage in the folder, and copy those that the run has kept
+    keep_stages: bool = False
     resume: bool = False  # go on with the extension that is in the folder
 
     def __call__(self) -> None:
@@ -165,6 +171,7 @@ class Extend:
                 test_known=self.test_known,
                 old_data=self.old_data,
                 keep_pixels=self.keep_pixels,
+                keep_stages=self.keep_stages,
                 resume=resume,
             )
         leave(out, records)
@@ -224,6 +231,7 @@ class Predict:
     files: Positional[tuple[Path, ...]]  # images, or folders of them
     top: int = 1  # classes to name of each, the best one first
     json: bool = False  # write JSON, a line each
+    stage: int | None = None  # as after this stage, from 1, of a run that was made --keep-stages
     device: str = "auto"  # auto, cpu, cuda or cuda:N
 
     def __call__(self) -> int:
@@ -232,7 +240,9 @@ class Predict:
         from cilkit.trained.asking import as_json, as_line, ask
 
         failed = 0
-        for reply in ask(load(self.run, self.device), self.files, self.top) if is_main() else ():
+        if not is_main():
+            return failed
+        for reply in ask(load(self.run, self.device, self.stage), self.files, self.top):
             if isinstance(reply[1], OSError):
                 failed = say(str(reply[1]), 1)
             if self.json or not isinstance(reply[1], OSError):

@@ -48,12 +48,13 @@ def compare(
     orders: Sequence[int | str] = (),
     vary: Vary = MappingProxyType({}),
     resume: bool = False,
+    keep_stages: bool = False,
 ) -> dict[str, list[list[Record]]]:
     """Run each method on each seed, `config` giving all else; leave `summary.json` in `out`.
 
     With `orders`, on each class order, too, and with `vary`, with each choice of these settings'
-    values. With `resume`, finished runs are kept and unfinished ones go on. Nobody else may write
-    to `out` meanwhile.
+    values. With `resume`, finished runs are kept and unfinished ones go on; with `keep_stages`,
+    each keeps the network after each stage. Nobody else may write to `out` meanwhile.
     """
     out = as_path(out)
     choice = planned(config, methods, seeds, orders=orders, vary=vary)
@@ -66,7 +67,8 @@ def compare(
             start = from_main(partial(find_first_stage, first, one.config)) if shares else None
             keep = [KeepFirstStage(folder, first)] if shares and start is None else []
             watch: list[Observer] = [*observers, *keep]
-            runs[one.label].append(run(one.config, folder, watch, resume=resume, start=start))
+            how: Any = {"resume": resume, "start": start, "keep_stages": keep_stages}
+            runs[one.label].append(run(one.config, folder, watch, **how))
         if is_main():
             write_summary(out, summarise(runs))
     return runs

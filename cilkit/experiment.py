@@ -19,6 +19,7 @@ from cilkit.data.transforms import AUGMENTATIONS, check_policy
 from cilkit.data.validation import with_validation
 from cilkit.data.workers import make_room
 from cilkit.errors import InputError, lookup, unknown
+from cilkit.inference import has_own_rule
 from cilkit.learner import Learner
 from cilkit.loop import learn
 from cilkit.machine.devices import find_device, synchronise
@@ -36,7 +37,14 @@ from cilkit.runs import checkpoint
 from cilkit.runs.checkpoint import Checkpoint
 from cilkit.runs.folder import append, check_same_data, find_run, keep_files, rewrite
 from cilkit.runs.provenance import describe
-from cilkit.runs.records import EpochRecord, Record, ResumeRecord, RunRecord, StageRecord
+from cilkit.runs.records import (
+    EpochRecord,
+    Record,
+    ResumeRecord,
+    RunRecord,
+    StageRecord,
+    stage_records,
+)
 from cilkit.state import check_all_is_saved, restore, state_of
 
 Observer = Callable[[Record], None]
@@ -169,13 +177,15 @@ def run(
     start: Checkpoint | None = None,
     dataset: DataSet | None = None,
     keep_pixels: bool = False,
+    keep_stages: bool = False,
 ) -> list[Record]:
     """Do the whole experiment, keep it in the folder `out`, and show observers each record.
 
     With `resume`, go on with the run in `out`: observers see its earlier records again, so none of
     them knows of the interruption. Nobody else may write to `out` meanwhile. `start` is a
     checkpoint to begin with in place of nothing, `dataset` one to use in place of what `config`
-    names. With `keep_pixels`, copies of the exemplars' files are in `out` at the end.
+    names. With `keep_pixels`, copies of the exemplars' files are in `out` at the end, with
+    `keep_stages` the network after each stage, for `load(out, stage=2)`.
     """
     config, out = naming(dataset, config), out and as_path(out)
     with alone_in(out):
@@ -188,7 +198,7 @@ def run(
         records = first_records(described, found, start)
         if found and "images" not in found.numbers:  # an earlier version's
             save(out, learner, scenario.dataset, records)
-        go_on(learner, scenario, records, out, observers, keep_pixels)
+        go_on(learner, scenario, records, out, observers, keep_pixels, keep_stages)
         return records
 
 
@@ -199,17 +209,21 @@ def go_on(
     out: Path | None,
     observers: Sequence[Observer],
     keep_pixels: bool,
+    keep_stages: bool,
 ) -> None:
     """Do what is left of an experiment; add to its records, in `out` too, and show them all.
 
-    With `keep_pixels`, copies of the exemplars' files are in `out` at the end.
+    What else is kept in `out` is what `run` says.
     """
+    kept = out if keep_stages else None
+    keep_stage(kept, learner, scenario.dataset, records)  # the last one may have ended without it
     rewrite(out, records)
     show(records, observers)
     learner.progress.watchers = those_who_watch_steps(observers)
     try:
         for record in timed(learn(learner, scenario)):
             records.append(record)
+            keep_stage(kept, learner, scenario.dataset, records)
             if is_due(record, learner.config):
                 save(out, learner, scenario.dataset, records)
             append(out, record)
@@ -255,17 +269,36 @@ def take_up(learner: Learner, scenario: Scenario, checkpoint: Checkpoint) -> Non
 
 
 def save(out: Path | None, learner: Learner, dataset: DataSet, records: list[Record]) -> None:
-    """Write a checkpoint, in the main process, of the state of all.
-
-    With what the images are like, the model can be used where the data set is not.
-    """
+    """Write a checkpoint, in the main process, of the state of all."""
     if out is not None:
         check_all_is_saved(learner)
-    tensors, numbers = state_of(learner)
+    state = checkpoint_of(learner, dataset, records)
     if out is not None and is_main():
-        shape, mean, std = map(list, (dataset.train.store.shape[1:], dataset.mean, dataset.std))
-        numbers |= {"images": {"shape": shape, "mean": mean, "std": std}}
-        checkpoint.save(out, Checkpoint(tensors, numbers, records))
+        checkpoint.save(out, state)
+
+
+def keep_stage(
+    out: Path | None, learner: Learner, dataset: DataSet, records: Sequence[Record]
+) -> None:
+    """Keep, in the main process, what answers after the stage that has just ended, if one has."""
+    done = learner.progress.stages_done
+    if out is None or not done or learner.progress.in_stage or not is_main():
+        return
+    answers = ("model.", "own.") if has_own_rule(learner) else ("model.",)
+    state = checkpoint_of(learner, dataset, [records[0], stage_records(records)[-1]])
+    tensors = {name: one for name, one in state.tensors.items() if name.startswith(answers)}
+    checkpoint.keep(out, done, checkpoint.as_bytes(replace(state, tensors=tensors)))
+
+
+def checkpoint_of(learner: Learner, dataset: DataSet, records: list[Record]) -> Checkpoint:
+    """Return a learner's state, in all processes, and what its images are like.
+
+    With that, the model can be used where the data set is not.
+    """
+    tensors, numbers = state_of(learner)
+    shape, mean, std = map(list, (dataset.train.store.shape[1:], dataset.mean, dataset.std))
+    images = {"shape": shape, "mean": mean, "std": std}
+    return Checkpoint(tensors, numbers | {"images": images}, records)
 
 
 def show(records: Iterable[Record], observers: Sequence[Observer]) -> None:

@@ -84,9 +84,14 @@ def examine(learner: Learner, stage: Stage) -> Examination:
     Scores of a rule of its own are no probabilities: their calibration is not a number.
     """
     predictions = predict(learner.model, stage.test, learner.scores)
-    own_rule = type(learner).scores is not Learner.scores
+    error = float("nan") if has_own_rule(learner) else calibration_error(predictions)
     return Examination(
         confusion=confusion_matrix(predictions, stage.n_seen),
-        calibration_error=float("nan") if own_rule else calibration_error(predictions),
+        calibration_error=error,
         norms=learner.model.classifier.norms(),
     )
+
+
+def has_own_rule(learner: Learner) -> bool:
+    """Tell whether a learner answers by other scores than its logits."""
+    return type(learner).scores is not Learner.scores

@@ -60,7 +60,8 @@ def restore(learner: Learner, stages: Sequence[Stage], tensors: Tensors, numbers
     if progress.in_stage:
         learner.grow(stages[progress.stages_done])
     model.load_state_dict(part(tensors, "model"))
-    learner.memory.restore(part(tensors, "memory"))
+    if remembered := part(tensors, "memory"):  # what a stage has left has none
+        learner.memory.restore(remembered)
     learner.own = {k: v.to(model.device, copy=True) for k, v in part(tensors, "own").items()}
     progress.momentum = part(tensors, "momentum")
     if progress.step:

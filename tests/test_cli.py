@@ -235,7 +235,7 @@ def test_a_single_run_leaves_its_summary_and_a_text_that_explains_the_folder(
     left = json.loads((tmp_path / "summary.json").read_text())
     assert left == {"wa": {key: [round(numbers[key], 4)] for key in ("last", "average")}}
     text = (tmp_path / "README.txt").read_text()
-    assert len(text.splitlines()) == 8
+    assert len(text.splitlines()) == 9
     named = re.findall(r"[\w*.]+\.(?:jsonl?|safetensors|png)", text)
     assert all([*tmp_path.glob(name)] or "previous" in name for name in named)
 

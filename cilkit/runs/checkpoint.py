@@ -1,7 +1,8 @@
 """Checkpoints: one file that holds the learner and the records so far, written whole or not at all.
 
 The format is safetensors: numbers and text, no code that could run while it is read. The one before
-the newest is kept, in case the newest gets damaged.
+the newest is kept, in case the newest gets damaged. Beside them may be one of each stage, which
+holds what answers and no more.
 """
 
 import json
@@ -22,6 +23,7 @@ from cilkit.runs.records import Record, from_json
 
 NEWEST, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 UNFINISHED = "checkpoint.unfinished"
+STAGES = "stages"  # the folder of those that stages have left
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,33 @@ class Checkpoint:
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint; whoever reads meanwhile or after a crash finds a whole one."""
-    tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
-    lines = [record.line for record in checkpoint.records]
-    text = json.dumps({"numbers": checkpoint.numbers, "records": lines})
-    content = serialise(tensors, {"cilkit": text, "sha256": fingerprint(tensors, text)})
     unfinished = folder / UNFINISHED
-    write(unfinished, content)
+    write(unfinished, as_bytes(checkpoint))
     if (folder / NEWEST).exists():
         (folder / NEWEST).replace(folder / PREVIOUS)
     unfinished.replace(folder / NEWEST)
+
+
+def keep(folder: Path, stage: int, content: bytes) -> None:
+    """Write what a stage, counted from 1, has left, in place of an earlier one of the same."""
+    file = stage_file(folder, stage)
+    file.parent.mkdir(exist_ok=True)
+    unfinished = file.with_name(UNFINISHED)
+    write(unfinished, content)
+    unfinished.replace(file)
+
+
+def stage_file(folder: Path, stage: int) -> Path:
+    """Return where a run keeps what a stage, counted from 1, has left."""
+    return folder / STAGES / f"stage{stage}.safetensors"
+
+
+def as_bytes(checkpoint: Checkpoint) -> bytes:
+    """Return a checkpoint as the file that holds it."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
+    lines = [record.line for record in checkpoint.records]
+    text = json.dumps({"numbers": checkpoint.numbers, "records": lines})
+    return serialise(tensors, {"cilkit": text, "sha256": fingerprint(tensors, text)})
 
 
 def write(path: Path, content: bytes) -> None:

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from cilkit.errors import InputError
-from cilkit.runs.checkpoint import NEWEST, PREVIOUS, UNFINISHED
+from cilkit.runs.checkpoint import NEWEST, PREVIOUS, STAGES, UNFINISHED
 from cilkit.runs.records import RECORDS
 
 RECORDS_UNFINISHED = "records.unfinished"
@@ -40,7 +40,7 @@ TABLES = {
 DRAWN = {"Software": "cilkit"}  # stands in each figure, so that it is known again
 
 # What tells that a folder holds a run, or runs in folders of their own; * is any text.
-RUN = (RECORDS, NEWEST, PREVIOUS, KEPT)
+RUN = (RECORDS, NEWEST, PREVIOUS, KEPT, STAGES)
 RUNS = (SUMMARY, "first-stage-seed*", f"*/{RECORDS}")
 # What a crash leaves.
 HALVES = (RECORDS_UNFINISHED, UNFINISHED, SUMMARY_UNFINISHED, KEPT_UNFINISHED)

@@ -12,6 +12,7 @@ summary.json: the last and the average accuracy, in percent.
 *.png: figures, which cilkit plot draws again from the records alone.
 epochs.csv, stages.csv, events.out.tfevents.*: the same for tables and TensorBoard, if asked for.
 exemplars: copies of the files that the method remembers, if --keep-pixels was given.
+stages: the network after each stage, if --keep-stages was given; they may be deleted.
 """
 
 

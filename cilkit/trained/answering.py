@@ -20,7 +20,7 @@ from cilkit.inference import CHUNK, in_halves
 from cilkit.learner import Learner
 from cilkit.machine.devices import find_device
 from cilkit.methods import METHODS
-from cilkit.trained.finished import finished
+from cilkit.trained.finished import after_stage, finished
 
 FILE, PICTURE = (str, PathLike), (str, PathLike, Image.Image)
 
@@ -37,7 +37,7 @@ class Trained:
     """What a run has learnt; `load` returns it."""
 
     learner: Learner
-    class_names: tuple[str, ...]  # in order of arrival
+    class_names: tuple[str, ...]  # in order of arrival: those that it knows
     shape: tuple[int, ...]  # of an image: colours, height, width
 
     def predict(self, images: Any, top: int | None = None) -> list[list[Answer]]:
@@ -71,17 +71,20 @@ class Trained:
         return in_halves(lambda part: learner.scores(model.see(part)), pixels, model.device).cpu()
 
 
-def load(out: Path | str, device: str = "auto") -> Trained:
+def load(out: Path | str, device: str = "auto", stage: int | None = None) -> Trained:
     """Return the model of a finished run, from the run's folder alone: no data set is needed.
 
-    The device is auto, cpu, cuda or cuda:N. Raises `InputError` if there is no such run.
+    The device is auto, cpu, cuda or cuda:N. With `stage`, counted from 1, it is the model after
+    that stage, which a run with `keep_stages` has kept. Raises `InputError` if there is no such
+    run, or stage.
     """
-    run = finished(out)
+    run = finished(out) if stage is None else after_stage(out, stage)
     scenario, config = run.scenario(), replace(run.config, device=device, compile=False)
     model = build_model(config, scenario).to(find_device(device))
     learner = METHODS[config.method](model, config)
     take_up(learner, scenario, run.checkpoint)
-    return Trained(learner, scenario.class_names, tuple(run.images["shape"]))
+    known = scenario.stages[learner.progress.stages_done - 1].n_seen
+    return Trained(learner, scenario.class_names[:known], tuple(run.images["shape"]))
 
 
 def pixels_in_chunks(images: Any, shape: Sequence[int], config: Config) -> Iterator[Tensor]:

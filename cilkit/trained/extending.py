@@ -28,9 +28,10 @@ from cilkit.experiment import (
     take_up,
 )
 from cilkit.machine.lock import alone_in
-from cilkit.machine.processes import from_main
+from cilkit.machine.processes import from_main, is_main
 from cilkit.methods import METHODS
 from cilkit.methods.joint import Joint
+from cilkit.runs.checkpoint import keep, stage_file
 from cilkit.runs.folder import check_same_data, find_run, kept_name
 from cilkit.runs.outputs import KEPT
 from cilkit.runs.provenance import describe
@@ -49,6 +50,7 @@ def extend(
     old_data: Path | str | None = None,
     resume: bool = False,
     keep_pixels: bool = False,
+    keep_stages: bool = False,
     settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Record]:
     """Teach the classes of another data set to what the run in `old` has learnt; keep it in `out`.
@@ -57,7 +59,8 @@ def extend(
     `settings`, such as `data_path`. The new classes come after its own, `increment` in a stage, by
     default all in one. `dataset` is one to use in place of what the settings name. A class that is
     known is refused, or with `test_known` tested on the images that come with it. `old_data` is
-    where the old run's data set is now, if it has moved. `old` stays as it is.
+    where the old run's data set is now, if it has moved. `old` stays as it is; with `keep_stages`,
+    what it has kept of its stages is copied.
     """
     run, out = from_main(lambda: finished(old)), as_path(out)
     if old_data is not None:
@@ -79,8 +82,17 @@ def extend(
         records = first_records(described, found, start)
         if not found:  # what the first stage begins with
             save(out, learner, scenario.dataset, records)
-        go_on(learner, scenario, records, out, observers, keep_pixels)
+        if keep_stages and is_main():
+            copy_stages(run, out)
+        go_on(learner, scenario, records, out, observers, keep_pixels, keep_stages)
         return records
+
+
+def copy_stages(run: Finished, out: Path) -> None:
+    """Copy what a run has kept of its stages, but for the last, which the extension begins with."""
+    for stage in range(1, len(run.record.classes_per_stage)):
+        if (file := stage_file(run.out, stage)).exists():
+            keep(out, stage, file.read_bytes())
 
 
 def extended(

@@ -12,14 +12,14 @@ from cilkit.data.samples import DataSet, Samples
 from cilkit.data.scenario import Scenario, Stage
 from cilkit.errors import InputError, lookup
 from cilkit.runs import checkpoint
-from cilkit.runs.checkpoint import NEWEST, Checkpoint
+from cilkit.runs.checkpoint import NEWEST, Checkpoint, stage_file
 from cilkit.runs.outputs import taken
-from cilkit.runs.records import RECORDS, RunRecord
+from cilkit.runs.records import RECORDS, RunRecord, run_record
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that has ended: its last checkpoint, and what that says of it."""
+    """A run that has ended, or a stage of one: its checkpoint, and what that says of it."""
 
     out: Path
     checkpoint: Checkpoint
@@ -44,21 +44,45 @@ def finished(out: Path | str) -> Finished:
     """Return the run in a folder; raise `InputError` if there is none that has ended."""
     out = as_path(out)
     found = newest(out)
-    record, numbers = found.records[0], found.numbers
-    assert isinstance(record, RunRecord)
-    done, to_do = numbers["stage"], len(record.classes_per_stage)
+    done, to_do = found.numbers["stage"], len(run_record(found.records).classes_per_stage)
     if done < to_do:
         raise InputError(
             f"the run in {str(out)!r} has finished {done} of its {to_do} stages; go on with it by "
             f"--resume"
         )
-    if "images" not in numbers:
+    if "images" not in found.numbers:
         raise InputError(
             f"the run in {str(out)!r} was made by an earlier version, which did not keep the mean "
             f"and the deviation of its channels; give its command once more, with --resume and the "
             f"same data"
         )
-    return Finished(out, found, record, settings(record, out), numbers["images"])
+    return described(out, found)
+
+
+def after_stage(out: Path | str, stage: int) -> Finished:
+    """Return a run, ended or not, as it was after a stage, counted from 1.
+
+    Raises `InputError` if nothing of it was kept.
+    """
+    out = as_path(out)
+    if (file := stage_file(out, stage)).exists():
+        return described(out, checkpoint.load(file))
+    found = newest(out)
+    done, to_do = found.numbers["stage"], len(run_record(found.records).classes_per_stage)
+    if not 1 <= stage <= to_do:
+        raise InputError(f"the run in {str(out)!r} has no stage {stage}; it has 1 to {to_do}")
+    if stage > done or stage == to_do:
+        return finished(out)
+    raise InputError(
+        f"the run in {str(out)!r} did not keep what the network was after stage {stage}; a run "
+        f"with --keep-stages does"
+    )
+
+
+def described(out: Path, found: Checkpoint) -> Finished:
+    """Return a checkpoint beside what it says of its run."""
+    record = run_record(found.records)
+    return Finished(out, found, record, settings(record, out), found.numbers["images"])
 
 
 def newest(out: Path) -> Checkpoint:

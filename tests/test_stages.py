@@ -1,0 +1,222 @@
+"""What a run keeps of each of its stages, and what the models of that time say."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree, rmtree
+from typing import Any
+
+import doors
+import pytest
+import torch
+from conftest import TINY, TinyBackbone, tiny
+from torch import Tensor
+
+from cilkit import METHODS, Config, DataSet, InputError, Learner, Samples, build, learn, load, run
+from cilkit.backbones import BACKBONES
+from cilkit.cli import main
+from cilkit.compare import compare
+from cilkit.data.store import picture_of
+from cilkit.inference import in_chunks
+from cilkit.runs import checkpoint
+from cilkit.runs.checkpoint import STAGES, stage_file
+from cilkit.runs.records import Record, StageRecord
+from cilkit.trained.extending import extend, in_range
+
+QUICK = replace(TINY, backbone="mlp", threads=1)
+Contents = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three stages, to be read only."""
+    out = tmp_path_factory.mktemp("kept") / "run"
+    run(QUICK, out, dataset=tiny(), keep_stages=True)
+    return out
+
+
+def contents(folder: Path) -> Contents:
+    """Return all that a folder's stages hold, but for the hour and the machine."""
+    found = {path.name: checkpoint.load(path) for path in sorted((folder / STAGES).iterdir())}
+    return {
+        name: ({k: v.tolist() for k, v in one.tensors.items()}, one.numbers, one.records)
+        for name, one in found.items()
+    }
+
+
+def looked_at(learner: Learner, samples: Samples) -> Tensor:
+    """Return what a test in the training process looks at."""
+    return in_chunks(learner.model, samples, lambda some: learner.scores(learner.model.see(some)))
+
+
+@pytest.mark.parametrize("method", [*METHODS, *doors.DOORS])
+def test_the_model_of_each_stage_answers_as_it_did_then_to_the_bit(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its rule: a nearest-mean method answers by the means of that time."""
+    monkeypatch.setitem(BACKBONES, "tiny", lambda channels: TinyBackbone())
+    for name, door in doors.DOORS.items():
+        monkeypatch.setitem(METHODS, name, door)
+    backbone = "mlp" if METHODS[method].backbone else "tiny"  # which has no options
+    config = replace(QUICK, method=method, backbone=backbone)
+    run(config, tmp_path / "run", dataset=tiny(), keep_stages=True)
+    learner, scenario = build(config, tiny())
+    for record in learn(learner, scenario):
+        if isinstance(record, StageRecord):
+            test = scenario.stages[record.stage].test
+            model = load(tmp_path / "run", stage=record.stage + 1)
+            assert torch.equal(model.scores(test.images()), looked_at(learner, test))
+            assert model.class_names == tuple("abcdef"[: record.n_seen])
+
+
+def test_a_stage_leaves_what_answers_and_no_more(kept: Path) -> None:
+    """Neither exemplars nor a teacher: wa has both."""
+    for found in map(checkpoint.load, (kept / STAGES).iterdir()):
+        assert {name.split(".")[0] for name in found.tensors} == {"model"}
+        assert len(found.records) == 2
+
+
+class Broken(Exception):
+    """What breaks a run off."""
+
+
+@pytest.mark.parametrize("place", range(2, 11))
+def test_a_run_that_was_broken_off_and_resumed_has_kept_the_same(
+    place: int, kept: Path, tmp_path: Path
+) -> None:
+    seen: list[Record] = []
+
+    def stop(record: Record) -> None:
+        seen.append(record)
+        if len(seen) == place:
+            raise Broken
+
+    with pytest.raises(Broken):
+        run(QUICK, tmp_path / "run", [stop], dataset=tiny(), keep_stages=True)
+    run(QUICK, tmp_path / "run", dataset=tiny(), keep_stages=True, resume=True)
+    assert contents(tmp_path / "run") == contents(kept)
+
+
+@pytest.mark.parametrize("function", ["keep", "save"])
+def test_a_disk_that_is_full_at_a_stages_end_costs_no_stage(
+    function: str, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever file is the one that finds no room: what a stage left, or the checkpoint."""
+    write: Callable[..., None] = getattr(checkpoint, function)
+
+    def full(folder: Path, *what: Any) -> None:
+        if stage_file(folder, 1).exists() and not stage_file(folder, 2).exists():
+            (folder / "full").touch()
+            raise OSError(28, "No space left on device", str(folder))
+        write(folder, *what)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(checkpoint, function, full)
+        run(QUICK, tmp_path / "run", dataset=tiny(), keep_stages=True)
+    run(QUICK, tmp_path / "run", dataset=tiny(), keep_stages=True, resume=True)
+    assert contents(tmp_path / "run") == contents(kept)
+
+
+def test_what_stages_have_left_may_be_deleted(kept: Path, tmp_path: Path) -> None:
+    folder = copytree(kept, tmp_path / "run")
+    rmtree(folder / STAGES)
+    run(QUICK, folder, dataset=tiny(), resume=True)
+    pixels = tiny().test.images()
+    expected = load(kept, stage=3).scores(pixels)
+    assert torch.equal(load(folder).scores(pixels), expected)
+    assert torch.equal(load(folder, stage=3).scores(pixels), expected)
+
+
+def test_a_run_that_goes_on_answers_for_the_stages_it_has_finished(
+    kept: Path, tmp_path: Path
+) -> None:
+    def stop(record: Record) -> None:
+        if isinstance(record, StageRecord) and record.stage == 1:
+            raise Broken
+
+    with pytest.raises(Broken):
+        run(QUICK, tmp_path / "run", [stop], dataset=tiny(), keep_stages=True)
+    pixels = tiny().test.images()
+    then, at_the_end = (load(folder, stage=2) for folder in (tmp_path / "run", kept))
+    assert torch.equal(then.scores(pixels), at_the_end.scores(pixels))
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_an_extension_takes_over_what_the_run_has_kept_or_keeps_from_its_beginning_on(
+    keeps: bool, tmp_path: Path
+) -> None:
+    def only(labels: Sequence[int]) -> DataSet:
+        parts = (tiny().train, tiny().test)
+        train, test = (in_range(part, labels[0], labels[-1] + 1) for part in parts)
+        shifted = [replace(part, labels=part.labels - labels[0]) for part in (train, test)]
+        names = tuple("abcdef"[label] for label in labels)
+        return DataSet("some", shifted[0], shifted[1], names, tiny().mean, tiny().std)
+
+    run(QUICK, tmp_path / "old", dataset=only(range(4)), keep_stages=keeps)
+    extend(tmp_path / "old", tmp_path / "new", dataset=only(range(4, 6)), keep_stages=True)
+    there = {int(path.stem[-1]) for path in (tmp_path / "new" / STAGES).iterdir()}
+    assert there == ({1, 2, 3} if keeps else {2, 3})
+    pixels = tiny().test.images()
+    before, after = load(tmp_path / "old"), load(tmp_path / "new", stage=2)
+    assert torch.equal(before.scores(pixels), after.scores(pixels))
+    assert before.class_names == after.class_names
+
+
+def test_a_comparison_keeps_the_stages_of_every_run(tmp_path: Path) -> None:
+    config = Config(base=5, increment=5, epochs=1, threads=1)
+    compare(config, ["finetune", "lwf"], [0], tmp_path, keep_stages=True)
+    first = [load(tmp_path / f"{name}-seed0", stage=1) for name in ("finetune", "lwf")]
+    pixels = torch.zeros(2, 1, 8, 8).byte()
+    assert torch.equal(first[0].scores(pixels), first[1].scores(pixels))
+    assert len(list(tmp_path.glob("*/stages/stage*.safetensors"))) == 4
+
+
+# Refused
+
+
+@pytest.mark.parametrize(
+    ("stage", "sentence"),
+    [
+        (1, "did not keep what the network was after stage 1; a run with --keep-stages does"),
+        (4, "has no stage 4; it has 1 to 3"),
+        (0, "has no stage 0; it has 1 to 3"),
+    ],
+)
+def test_a_stage_that_was_not_kept_is_refused_in_one_sentence(
+    stage: int, sentence: str, kept: Path, tmp_path: Path
+) -> None:
+    folder = copytree(kept, tmp_path / "run")
+    rmtree(folder / STAGES)
+    with pytest.raises(InputError, match=sentence):
+        load(folder, stage=stage)
+
+
+def test_a_stage_that_is_damaged_is_named_and_the_run_goes_on(kept: Path, tmp_path: Path) -> None:
+    folder = copytree(kept, tmp_path / "run")
+    file = stage_file(folder, 2)
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"stage2\.safetensors' is damaged"):
+        load(folder, stage=2)
+    run(QUICK, folder, dataset=tiny(), keep_stages=True, resume=True)
+
+
+# The command
+
+
+def test_predict_asks_the_model_of_a_stage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--base", "5", "--increment", "5", "--epochs", "1", "--out", str(tmp_path / "run")]
+    assert main(["run", *words, "--keep-stages"]) == 0
+    picture_of(torch.zeros(1, 1, 8, 8).byte(), 0).save(tmp_path / "black.png")
+    capsys.readouterr()
+    ask = ["predict", str(tmp_path / "run"), str(tmp_path / "black.png"), "--top", "10"]
+    assert main([*ask, "--stage", "1"]) == 0
+    words = capsys.readouterr().out.split("\t")
+    assert sorted(words[1::2]) == [*"01234"]
+
+
+def test_a_foreign_folder_called_stages_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / STAGES).mkdir()
+    with pytest.raises(InputError, match="holds a run already; name another folder"):
+        run(QUICK, tmp_path, dataset=tiny(), keep_stages=True)
