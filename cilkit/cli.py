@@ -232,16 +232,31 @@ class Predict:
     top: int = 1  # classes to name of each, the best one first
     json: bool = False  # write JSON, a line each
     stage: int | None = None  # as after this stage, from 1, of a run that was made --keep-stages
+    by_stage: Path | None = None  # draw what each stage's model says of one image; a name in .png
     device: str = "auto"  # auto, cpu, cuda or cuda:N
 
     def __call__(self) -> int:
         """Answer for every file that can be read; return 1 if there was another one."""
+        if not is_main():
+            return 0
+        return self.draw(self.by_stage) if self.by_stage else self.answer()
+
+    def draw(self, file: Path) -> int:
+        """Look back at one image."""
+        from cilkit.trained.looking_back import draw_by_stage
+
+        if (self.stage, self.top, self.json) != (None, 1, False):
+            raise InputError("--by-stage draws all stages; leave --stage, --top and --json out")
+        draw_by_stage(self.run, self.files, file, self.device)
+        print(f"drew {file}")
+        return 0
+
+    def answer(self) -> int:
+        """Print a line for each image."""
         from cilkit.trained.answering import load
         from cilkit.trained.asking import as_json, as_line, ask
 
         failed = 0
-        if not is_main():
-            return failed
         for reply in ask(load(self.run, self.device, self.stage), self.files, self.top):
             if isinstance(reply[1], OSError):
                 failed = say(str(reply[1]), 1)

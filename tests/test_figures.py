@@ -28,6 +28,7 @@ from cilkit.show.figures import (
     FIGURES,
     accuracy_matrix_figure,
     accuracy_per_stage,
+    answers_by_stage,
     confusion_figure,
     live_figure,
     norms_by_epoch,
@@ -35,6 +36,7 @@ from cilkit.show.figures import (
 )
 from cilkit.show.layout import METHOD_COLORS, NEW, OLD
 from cilkit.show.live import LivePlot
+from cilkit.show.panels import leading
 
 NAMES = ["größe", "ñandú", "$x$", "a_b", "", "%"]
 
@@ -72,6 +74,44 @@ def heights(line: Line2D) -> NDArray[np.float64]:
 
 def texts(figure: Figure) -> list[str]:
     return [text.get_text() for ax in figure.axes for text in ax.texts]
+
+
+def test_the_rows_of_many_classes_are_answers_and_large_shares_and_the_rest_in_one() -> None:
+    chance = np.random.default_rng(0)
+    shares = {stage: chance.dirichlet(np.ones(4 * stage)).tolist() for stage in range(1, 7)}
+    names = [f"class {c}" for c in range(24)]
+    percent, named, answers = leading(shares, names)
+    assert [*named][-1] == "14 others"
+    assert named[:-1] == sorted(named[:-1], key=names.index)
+    assert np.nansum(percent, axis=0) == pytest.approx(100)
+    best = [f"class {np.argmax(of_stage)}" for of_stage in shares.values()]
+    assert [named[row] for row, _ in answers] == best
+    assert [column for _, column in answers] == [*range(6)]
+    peaks = [max(row[c] for row in shares.values() if c < len(row)) for c in range(24)]
+    rows = {names.index(name) for name in named[:-1] if name not in best}
+    others = {c for c in range(24) if names[c] not in named}
+    assert max(peaks[c] for c in others) <= min(peaks[c] for c in rows)
+
+
+def test_an_answer_that_has_no_row_is_among_the_others() -> None:
+    shares = {stage: np.eye(30)[2 * stage - 1, : 2 * stage].tolist() for stage in range(1, 16)}
+    percent, _, answers = leading(shares, [*map(str, range(30))])
+    assert [row for row, _ in answers].count(10) == 5
+    assert all(percent[row, column] == 100 for row, column in answers)
+
+
+@pytest.mark.parametrize(("stages", "classes"), [(1, 2), (3, 6), (10, 20), (30, 90)])
+def test_the_answers_of_all_stages_are_drawn_whatever_the_classes_are_called(
+    stages: int, classes: int
+) -> None:
+    each = classes // stages
+    shares = {s: [1 / (each * s)] * (each * s) for s in range(1, stages + 1)}
+    names = [*NAMES, *(f"a very long name, number {c}" for c in range(6, classes))][:classes]
+    figure = answers_by_stage(shares, names, np.zeros((3, 8, 8), np.uint8))
+    draw(figure)
+    assert len(figure.axes[1].patches) == stages
+    labels = [text.get_text() for text in figure.axes[1].get_yticklabels()]
+    assert len(labels) == len({*labels})
 
 
 def test_the_bars_are_as_high_as_the_prototypes_are_long() -> None:

@@ -10,6 +10,7 @@ import doors
 import pytest
 import torch
 from conftest import TINY, TinyBackbone, tiny
+from PIL import Image
 from torch import Tensor
 
 from cilkit import METHODS, Config, DataSet, InputError, Learner, Samples, build, learn, load, run
@@ -22,6 +23,7 @@ from cilkit.runs import checkpoint
 from cilkit.runs.checkpoint import STAGES, stage_file
 from cilkit.runs.records import Record, StageRecord
 from cilkit.trained.extending import extend, in_range
+from cilkit.trained.looking_back import look_back
 
 QUICK = replace(TINY, backbone="mlp", threads=1)
 Contents = dict[str, Any]
@@ -200,20 +202,97 @@ def test_a_stage_that_is_damaged_is_named_and_the_run_goes_on(kept: Path, tmp_pa
     run(QUICK, folder, dataset=tiny(), keep_stages=True, resume=True)
 
 
-# The command
-
-
 def test_predict_asks_the_model_of_a_stage(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    of_pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--base", "5", "--increment", "5", "--epochs", "1", "--out", str(tmp_path / "run")]
-    assert main(["run", *words, "--keep-stages"]) == 0
-    picture_of(torch.zeros(1, 1, 8, 8).byte(), 0).save(tmp_path / "black.png")
-    capsys.readouterr()
-    ask = ["predict", str(tmp_path / "run"), str(tmp_path / "black.png"), "--top", "10"]
+    ask = ["predict", str(of_pictures / "run"), str(of_pictures / "black.png"), "--top", "10"]
     assert main([*ask, "--stage", "1"]) == 0
     words = capsys.readouterr().out.split("\t")
     assert sorted(words[1::2]) == [*"01234"]
+
+
+# Looking back
+
+
+def test_looking_back_says_what_the_model_of_each_stage_says(kept: Path) -> None:
+    image = tiny().test.images()[7]
+    found = look_back(kept, image)
+    assert [*found.shares] == [1, 2, 3]
+    for stage, shares in found.shares.items():
+        assert shares == load(kept, stage=stage).scores(image[None]).softmax(1)[0].tolist()
+    assert found.class_names == tuple("abcdef")
+    assert torch.equal(found.pixels, image)
+    assert found.are_probabilities
+
+
+def test_shares_of_a_rule_of_its_own_are_no_probabilities(tmp_path: Path) -> None:
+    run(replace(QUICK, method="means"), tmp_path / "run", dataset=tiny(), keep_stages=True)
+    assert not look_back(tmp_path / "run", tiny().test.images()[0]).are_probabilities
+
+
+def test_the_stages_that_were_not_kept_are_left_out(kept: Path, tmp_path: Path) -> None:
+    folder = copytree(kept, tmp_path / "run")
+    stage_file(folder, 1).unlink()
+    stage_file(folder, 3).unlink()
+    assert [*look_back(folder, tiny().test.images()[0]).shares] == [2, 3]
+
+
+def test_where_no_stage_was_kept_it_is_said_how_to_keep_them(kept: Path, tmp_path: Path) -> None:
+    folder = copytree(kept, tmp_path / "run")
+    rmtree(folder / STAGES)
+    with pytest.raises(InputError, match="a run with --keep-stages does"):
+        look_back(folder, tiny().test.images()[0])
+
+
+def test_one_image_is_looked_back_at_not_two(kept: Path) -> None:
+    with pytest.raises(InputError, match="2 images are given; name the one"):
+        look_back(kept, tiny().test.images()[:2])
+
+
+@pytest.fixture(scope="module")
+def of_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run on the digits, and a black image."""
+    folder = tmp_path_factory.mktemp("pictures")
+    words = ["--base", "5", "--increment", "5", "--epochs", "1", "--out", str(folder / "run")]
+    assert main(["run", *words, "--keep-stages"]) == 0
+    picture_of(torch.zeros(1, 1, 8, 8).byte(), 0).save(folder / "black.png")
+    return folder
+
+
+def test_predict_draws_what_each_stage_says(
+    of_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(of_pictures / "run"), str(of_pictures / "black.png")]
+    file = tmp_path / "stages.png"
+    assert main(["predict", *words, "--by-stage", str(file)]) == 0
+    assert capsys.readouterr().out == f"drew {file}\n"
+    with Image.open(file) as image:
+        assert image.width == 1050
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("run black.png --by-stage black.png", "holds 'black.png' already"),
+        ("run black.png --by-stage out.jpg", "unknown ending '.jpg'; known: .png"),
+        ("run black.png black.png --by-stage out.png", "2 images are given"),
+        ("run --by-stage out.png", "images is empty"),
+        ("run black.png --by-stage out.png --stage 1", "leave --stage, --top and --json out"),
+        ("run black.png --stage 3", "has no stage 3; it has 1 to 2"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_one_sentence(
+    words: str,
+    sentence: str,
+    of_pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(of_pictures)
+    assert main(["predict", *words.split()]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert sentence in line
+    assert sorted(path.name for path in of_pictures.iterdir()) == ["black.png", "run"]
 
 
 def test_a_foreign_folder_called_stages_is_left_alone(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ stages from 1, as the console does; the argument `stage` counts from 0, as the r
 there is nothing to draw yet, a figure says so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from cilkit.metrics import accuracy_matrix
 from cilkit.runs.records import (
@@ -19,6 +21,7 @@ from cilkit.runs.records import (
     epoch_records,
     stage_records,
 )
+from cilkit.show.fonts import legible
 from cilkit.show.layout import (
     INK,
     MANY,
@@ -38,11 +41,13 @@ from cilkit.show.layout import (
 )
 from cilkit.show.panels import (
     draw_accuracy,
+    draw_answers,
     draw_heat,
     draw_latest_norms,
     draw_losses,
     draw_mean_norms,
     draw_norms,
+    leading,
     row_percent,
     write_cells,
 )
@@ -153,6 +158,38 @@ def live_figure(records: Sequence[Record]) -> Figure:
         accuracy.set_xlim(right=len(run.class_names))
     draw_losses(losses, records)
     losses.xaxis.set_major_locator(MaxNLocator(4, integer=True))  # a third of a figure is narrow
+    return figure
+
+
+def answers_by_stage(
+    shares: Mapping[int, Sequence[float]],
+    names: Sequence[str],
+    pixels: ArrayLike,
+    are_probabilities: bool = True,
+    *,
+    title: str | None = None,
+) -> Figure:
+    """Draw what the model of each stage says of one image (percent), its answers in frames.
+
+    `shares` holds, for each stage, counted from 1, those of the classes that it knows, in the order
+    of `names`. Of more than eleven classes, ten have a row of their own: answers come first, then
+    large shares. `pixels` is the image, (C, H, W) uint8.
+    """
+    percent, named, answers = leading(shares, legible(names, range(len(names))))
+    height = 1.3 + 0.32 * len(percent)
+    figure, [left, ax] = new_figure(WIDTH, height, title, panels=2, sharey=False, widths=(1, 4))
+    left.set_axis_off()
+    seen = np.moveaxis(np.asarray(pixels), 0, 2)
+    left.imshow(seen if seen.shape[2] == 3 else seen[..., 0], cmap="gray", vmin=0, vmax=255)
+    left.set_title("as seen", fontsize="medium")
+    image = draw_answers(ax, percent, named, answers)
+    step = 1 if len(shares) <= MANY else 5
+    if len(shares) > MANY // 2:
+        figure.colorbar(image)
+    ax.set_xticks(range(0, len(shares), step), [*map(str, shares)][::step])
+    what = "probability" if are_probabilities else "share of the scores, no probability"
+    ax.set_title(f"{what} (%); the answer is framed", fontsize="medium")
+    ax.set_xlabel("after stage")
     return figure
 
 

@@ -4,6 +4,7 @@ import io
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle, groupby
+from typing import Any
 from unicodedata import east_asian_width
 
 import numpy as np
@@ -70,14 +71,20 @@ class Picture(Figure):
 
 
 def new_figure(
-    width: float, height: float, title: str | None, panels: int = 1, sharey: bool = True
+    width: float,
+    height: float,
+    title: str | None,
+    panels: int = 1,
+    sharey: bool = True,
+    widths: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure of this size in inches, and its panels from left to right."""
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06, wspace=0.03)
     figure = Picture((width, height), dpi=100, layout=layout)
     if title:
         figure.suptitle(title, parse_math=False)
-    axes: list[Axes] = list(figure.subplots(1, panels, sharey=sharey, squeeze=False)[0])
+    how: Any = {"sharey": sharey, "squeeze": False, "width_ratios": widths}
+    axes: list[Axes] = list(figure.subplots(1, panels, **how)[0])
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", color=FAINT, linewidth=0.5)
@@ -120,6 +127,11 @@ def short(name: str) -> str:
     if columns(name) <= 12:
         return name
     return next(f"{name[:end]}…" for end in range(11, -1, -1) if columns(name[:end]) <= 11)
+
+
+def both_ends(name: str) -> str:
+    """Return a name without its middle, where it is long and has room for twenty letters."""
+    return name if columns(name) <= MANY else f"{short(name)}{name[-8:]}"
 
 
 def columns(text: str) -> int:

@@ -1,12 +1,13 @@
 """What fills a panel of a figure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator
 from numpy.typing import ArrayLike
 
@@ -24,6 +25,7 @@ from cilkit.show.layout import (
     NEW,
     OLD,
     Runs,
+    both_ends,
     by_stage,
     class_names,
     dot,
@@ -138,6 +140,44 @@ def draw_heat(ax: Axes, percent: ArrayLike, aspect: Literal["auto", "equal"] = "
     return ax.imshow(percent, cmap="Blues", vmin=0, vmax=100, aspect=aspect)
 
 
+def draw_answers(
+    ax: Axes, percent: Matrix, names: Sequence[str], answers: Sequence[tuple[int, int]]
+) -> AxesImage:
+    """Draw shares (percent), a row for each name, a column for each stage; frame the answers."""
+    image = draw_heat(ax, percent)
+    if percent.shape[1] <= MANY // 2:
+        write_cells(ax, percent)
+    for row, column in answers:
+        frame = Rectangle((column - 0.5, row - 0.5), 1, 1, edgecolor=INK, linewidth=2)
+        frame.set(fill=False, clip_on=False)
+        ax.add_patch(frame)
+    ax.set_yticks(range(len(names)), [*map(both_ends, names)], parse_math=False)
+    return image
+
+
+def leading(
+    shares: Mapping[int, Sequence[float]], names: Sequence[str], most: int = MANY // 2
+) -> tuple[Matrix, list[str], list[tuple[int, int]]]:
+    """Return percent by class and stage, the rows' names, and the answers' (row, column).
+
+    Classes that were an answer come before others, then those with the largest share; the rest is
+    one row. NaN where a stage does not know a class.
+    """
+    percent = np.full((len(names), len(shares)), np.nan)
+    for column, of_stage in enumerate(shares.values()):
+        percent[: len(of_stage), column] = 100 * np.asarray(of_stage)
+    answers = [int(np.argmax(of_stage)) for of_stage in shares.values()]
+    if len(names) <= most + 1:
+        return percent, [*names], [*zip(answers, range(len(answers)), strict=True)]
+    peaks = np.nanmax(percent, axis=1) + 100 * np.isin(range(len(names)), answers)
+    rows = sorted(np.argsort(-peaks, kind="stable")[:most].tolist())
+    others = np.delete(percent, rows, axis=0)
+    rest = np.where(np.isnan(others).all(axis=0), np.nan, np.nansum(others, axis=0))
+    named = [*(names[row] for row in rows), f"{len(others)} others"]
+    places = [rows.index(row) if row in rows else most for row in answers]
+    return np.vstack([percent[rows], rest]), named, [*zip(places, range(len(places)), strict=True)]
+
+
 def row_percent(confusion: ArrayLike) -> Matrix:
     """Return each row's shares of its sum, in percent; zeros for a class without images."""
     counts = np.asarray(confusion, dtype=np.float64)
@@ -146,7 +186,7 @@ def row_percent(confusion: ArrayLike) -> Matrix:
 
 def write_cells(ax: Axes, percent: Matrix) -> None:
     """Write each number of a matrix into its cell."""
-    size = min(10.0, 110 / len(percent))
+    size = min(10.0, 110 / max(percent.shape))
     for (i, j), value in np.ndenumerate(percent):
         if not np.isnan(value):
             color = "white" if value > 71 else "black"  # where either has a contrast of 4.5

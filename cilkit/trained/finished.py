@@ -79,6 +79,20 @@ def after_stage(out: Path | str, stage: int) -> Finished:
     )
 
 
+def stages_kept(out: Path | str) -> list[int]:
+    """Return the stages, counted from 1, after which a run's network is known.
+
+    Raises `InputError` if it is the last one alone: nothing was kept.
+    """
+    out = as_path(out)
+    found = newest(out)
+    done, to_do = found.numbers["stage"], len(run_record(found.records).classes_per_stage)
+    kept = [stage for stage in range(1, done + 1) if stage_file(out, stage).exists()]
+    if not kept and to_do > 1:
+        after_stage(out, 1)  # which says how to keep it
+    return [*dict.fromkeys([*kept, to_do])] if done == to_do else kept
+
+
 def described(out: Path, found: Checkpoint) -> Finished:
     """Return a checkpoint beside what it says of its run."""
     record = run_record(found.records)
