@@ -75,8 +75,8 @@ class CosineClassifier(CilClassifier):
     """Logits are eta times the cosines of features and prototypes; eta is learned.
 
     Prototypes may have any length, and no bias. A class may have several of them, `proxies`: rows
-    side by side, whose cosines are averaged with their own softmax as weights (PODNet, section
-    3.2).
+    side by side, whose cosines are averaged with their own softmax as weights (PODNet's local
+    similarity classifier).
     """
 
     proxies = 1  # prototypes of each class; to be set before the first one

@@ -45,9 +45,8 @@ class DER(Replay):
     """Replay in which each stage has a backbone of its own; prototypes are aligned as in WA.
 
     A new backbone starts as a copy of the last one, and old ones stay in evaluation mode. As in
-    PyCIL, nothing is pruned (section 3.3), and WA's alignment takes the place of training the head
-    anew on balanced data (section 3.4). The network that grows is a second memory, so its size
-    stands beside each result.
+    PyCIL, nothing is pruned, and WA's alignment takes the place of training the head anew on
+    balanced data. The network that grows is a second memory, so its size stands beside each result.
     """
 
     classifier = WideningClassifier

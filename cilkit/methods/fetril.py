@@ -71,7 +71,7 @@ class FeTrIL(FrozenBackbone):
         return {"ce": share * losses["ce"], "pseudo": share * pseudo / len(labels)}
 
     def moved(self, features: Tensor, labels: Tensor, n_old: int) -> tuple[Tensor, Tensor]:
-        """Move features to each old class whose likest new class is theirs (Eq. 1): (P, D), (P,).
+        """Move features to each old class whose likest new class is theirs: (P, D), (P,).
 
         The likest is the one whose mean has the largest cosine with the old class's mean.
         """

@@ -99,7 +99,7 @@ class PODNet(CosineReplay):
 def pod_loss(maps: Sequence[Tensor], taught: Sequence[Tensor]) -> Tensor:
     """Return how far pooled maps are from the teacher's: mean over groups and images.
 
-    Each group's maps are (B, C, H, W) -> (). PODNet, section 3.1: POD-spatial.
+    Each group's maps are (B, C, H, W) -> (). PODNet's POD-spatial.
     """
     pairs = zip(maps, taught, strict=True)
     return torch.stack(
@@ -119,8 +119,8 @@ def pooled(maps: Tensor) -> Tensor:
 def nca_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the authors' NCA loss as their code computes it: (B, n) and (B,) -> ().
 
-    The paper (section 3.2) has a margin, and a denominator without the true class. In the code,
-    and in PyCIL's, the margin is subtracted from all similarities, so that it cancels, and the true
+    The paper has a margin, and a denominator without the true class. In the code, and in
+    PyCIL's, the margin is subtracted from all similarities, so that it cancels, and the true
     class stays in the denominator, with the highest logit in place of its own: where an image is
     classified rightly, this is cross-entropy.
     """
