@@ -196,6 +196,68 @@ def test_what_the_page_of_methods_says_of_its_table_is_so() -> None:
     assert last["joint"] > last["ridge"] > last["der"] > max(*remedies, last["podnet"])
 
 
+PUBLISHED = (ROOT / "book" / "methods.md").read_text(encoding="utf-8").split("(published)=")[-1]
+PAGES = {path.stem: path for path in (ROOT / "book" / "methods").glob("*.md")}
+
+
+def cells_of(text: str, first: str) -> list[list[str]]:
+    """Return the rows of the table whose first column is called so, as cells."""
+    table = text.split(f"| {first} |")[1].split("\n\n")[0]
+    return [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
+
+
+def test_the_methods_of_the_published_table_have_our_last_accuracies_best_first() -> None:
+    rows = {row[0].strip("`"): float(row[1]) for row in cells_of(PUBLISHED, "method")}
+    assert rows == {name: round(mean(ZOO["summary"][name]["last"]), 1) for name in rows}
+    assert [*rows.values()] == sorted(rows.values(), reverse=True)
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_methods_page_shows_our_numbers_beside_the_published_ones(name: str) -> None:
+    found, text = ZOO["summary"][name], PAGES[name].read_text(encoding="utf-8")
+    [ours] = [line for line in text.splitlines() if re.match(r"\|.*\bhere \|", line)]
+    wanted = [spread(found["average"]), spread(found["last"])]
+    if name == "ewc":  # beside fine-tuning, last accuracy only
+        wanted = [spread(ZOO["summary"]["finetune"]["last"]), spread(found["last"])]
+    assert [cell.strip() for cell in ours.split("|")[2:-1]] == wanted
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_methods_page_has_the_published_numbers_of_the_page_of_all_methods(name: str) -> None:
+    """What a method's page says of the common sources is what the common table says."""
+    table = {row[0].strip("`"): row[2:] for row in cells_of(PUBLISHED, "method")}
+    rows = [line for line in PAGES[name].read_text(encoding="utf-8").splitlines() if "|" in line]
+    common = [line for line in rows if "PyCIL's figure |" in line or "DyTox's table |" in line]
+    last = [line.split("|")[-2].strip() for line in common]
+    assert last == [value for value in table.get(name, []) if value]
+
+
+def test_what_the_pages_of_methods_say_of_ranks_is_so() -> None:
+    last = {name: of["last"] for name, of in ZOO["summary"].items()}
+    means = {name: mean(values) for name, values in last.items()}
+    middle = [means[name] for name in ("icarl", "podnet", "wa", "bic")]
+    assert max(middle) - min(middle) < 1.5
+    for name in ("icarl", "podnet"):
+        assert sum(a > b for a, b in zip(last[name], last["wa"], strict=True)) == 3
+    assert min(middle) > means["lucir"] > means["replay"] + 10
+    assert means["fetril"] < means["replay"] and means["means"] < means["ridge"]
+    assert means["finetune"] < means["ewc"] < means["lwf"]
+    assert ZOO["time"]["ridge"] == 0.2
+    table = {row[0].strip("`"): row[2:] for row in cells_of(PUBLISHED, "method")}
+    resnet18 = [float(table[name][2]) for name in ("icarl", "podnet", "wa", "bic")]
+    assert 12 < max(resnet18) - min(resnet18) < 13
+    for column in range(3):
+        values = {m: float(row[column].rstrip("*")) for m, row in table.items() if row[column]}
+        assert max(values, key=values.__getitem__) == "der"
+
+
+def test_the_pages_say_how_much_less_the_digits_hold_features_than_pycil_does() -> None:
+    chosen, usual = PRESETS["digits"].others, REGISTRY["podnet"].Settings
+    assert usual.flat_weight / chosen.flat_weight == pytest.approx(10)
+    assert usual.pod_weight / chosen.pod_weight == pytest.approx(50)
+    assert (chosen.less_forget, REGISTRY["lucir"].Settings.less_forget) == (1, 5)
+
+
 def test_the_readme_states_the_size_of_the_core() -> None:
     lines = sum(code_lines(PACKAGE / name) for name in CORE)
     assert f"The method, the loop and the formulas are {lines} lines" in README
