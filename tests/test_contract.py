@@ -53,6 +53,18 @@ def test_every_stage_is_tested_on_all_classes_seen(method: str, tiny_scenario: S
 
 
 @every_method
+def test_an_image_is_answered_alone_as_among_others(method: str, tiny_scenario: Scenario) -> None:
+    learner = METHODS[method]()
+    list(learn(learner, tiny_scenario))
+    learner.model.eval()
+    images = tiny_scenario.stages[-1].test.images()[:6]
+    with torch.no_grad():
+        among = learner.scores(learner.model.see(images))
+        alone = [learner.scores(learner.model.see(image[None])) for image in images]
+    torch.testing.assert_close(torch.cat(alone), among, rtol=1e-4, atol=1e-5)
+
+
+@every_method
 def test_any_record_can_be_gone_on_from(method: str, tiny_scenario: Scenario) -> None:
     assert doors.stops_that_differ(METHODS[method], tiny_scenario) == []
 
