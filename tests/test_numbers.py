@@ -232,6 +232,15 @@ def test_a_methods_page_has_the_published_numbers_of_the_page_of_all_methods(nam
     assert last == [value for value in table.get(name, []) if value]
 
 
+def test_chapter_9_has_the_published_numbers_of_the_page_of_all_methods() -> None:
+    page = prose(ROOT / "book" / "09_experiment.ipynb")
+    there = {row[0].strip("*").lower(): row[2] for row in cells_of(page, "method | average | last")}
+    here = {row[0].strip("`"): row[3] for row in cells_of(PUBLISHED, "method")}
+    both = there.keys() & here.keys()
+    assert {name: there[name] for name in both} == {name: here[name] for name in both}
+    assert len(both) >= 4
+
+
 def test_what_the_pages_of_methods_say_of_ranks_is_so() -> None:
     last = {name: of["last"] for name, of in ZOO["summary"].items()}
     means = {name: mean(values) for name, values in last.items()}
