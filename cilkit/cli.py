@@ -206,8 +206,26 @@ class Data:
             print(table(survey(config, self.out or Path("runs") / f"data-{self.name}")))
 
 
-# The settings that say what a data set is.
+# The settings that say what a data set is, and those that say how a backbone looks at it.
 OF_DATA = ("data_path", "download", "split_file", "test_share", "class_list", "image_size")
+OF_LOOKING = {"backbone", "pretrained", "weights", "enlarge", "bf16", "channels_last"}
+OF_LOOKING |= {"device", "threads", "workers"}
+
+
+@dataclass
+class Features:
+    """Look at a data set once with a frozen backbone; leave its features as a data set."""
+
+    config: OmitArgPrefixes[Config]
+    out: Path  # the file to write, in .npz: what `--preset features --data-path FILE` takes
+
+    def __call__(self) -> None:
+        """Look, and say where the features are."""
+        from cilkit.features import keep_features
+
+        keep_features(self.config, self.out)
+        if is_main():
+            print(f"wrote {self.out}")
 
 
 @dataclass
@@ -326,7 +344,7 @@ def draw(folders: Sequence[Path], out: Path | None) -> None:
             print(f"drew {path}")
 
 
-Command = Run | Compare | Extend | Plot | Data | Show | Predict | Export | Presets
+Command = Run | Compare | Extend | Plot | Data | Features | Show | Predict | Export | Presets
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -416,12 +434,16 @@ def commands(words: Sequence[str]) -> Any:
     compare = Compare(for_all(start, methods), tyro.MISSING, preset=preset)
     hidden = {*names_of(Config)} - {*OF_DATA}
     data = Data(tyro.MISSING, offering([Config], Config(), hidden))
+    hidden -= {"dataset", *OF_LOOKING}
+    looking = replace(Config(), backbone="tf_efficientnet_lite0", pretrained=True)
+    features = Features(offering([Config], looking, hidden), tyro.MISSING)
     return (
         Annotated[Run, subcommand("run", default=run)]
         | Annotated[Compare, subcommand("compare", default=compare)]
         | Annotated[Extend, subcommand("extend")]
         | Annotated[Plot, subcommand("plot")]
         | Annotated[Data, subcommand("data", default=data)]
+        | Annotated[Features, subcommand("features", default=features)]
         | Annotated[Show, subcommand("show")]
         | Annotated[Predict, subcommand("predict")]
         | Annotated[Export, subcommand("export")]

@@ -15,7 +15,7 @@ from cilkit.plan import Plan
 
 # What may differ between a run and its resumption: where it runs, not what it computes.
 MACHINE_SETTINGS = frozenset(
-    {"data_path", "download", "device", "threads", "workers", "save_every", "timeout"}
+    {"data_path", "weights", "download", "device", "threads", "workers", "save_every", "timeout"}
 )
 LEARNERS: dict[str, Any] = {}  # the methods by name, each with its `Settings`; see cilkit/methods
 
@@ -76,7 +76,14 @@ class Config(metaclass=OfItsMethod):
     color_jitter: float = 0.0  # timm's, where augment is timm and auto_augment is empty
     random_erasing: float = 0.0  # timm's probability of erasing, where augment is timm
 
-    backbone: str = "resnet8"  # resnet8, 20, ... 110, resnet8-stride2, mlp, or a name of timm
+    # resnet8, 20, ... 110, resnet8-stride2, mlp, a name of timm, or identity, of features
+    backbone: str = "resnet8"
+    # start from what the backbone has learned elsewhere: tf_efficientnet_lite0's weights are a
+    # package, cilkit[pretrained], others come from --weights or from timm's hub; means, ridge and
+    # fetril freeze it from the start
+    pretrained: bool = False
+    weights: Path | None = None  # the file with the weights of a pre-trained backbone
+    enlarge: int = 1  # times that images are made larger before the backbone sees them
     head_bias: bool = False  # give the classifier a bias
     # how prototypes of new classes are drawn: as PyTorch's layers are, or as PyCIL's, which are
     # longer by the root of 3, and a bias of 0
@@ -148,6 +155,11 @@ class Config(metaclass=OfItsMethod):
                 "test_share and split_file both say which images are for tests; give one of them",
             ),
             (
+                self.backbone == "identity" and self.augment != "none",
+                "backbone is 'identity', for features, and features cannot be shifted or mirrored; "
+                "set augment to none",
+            ),
+            (
                 self.schedule == "step" and not self.milestones,
                 "schedule is 'step' but milestones is empty; give epochs, such as 60 100 140",
             ),
@@ -168,6 +180,10 @@ class Config(metaclass=OfItsMethod):
             (
                 self.augment != "timm" and drawn_by_timm,
                 "color_jitter and random_erasing are timm's; set augment to timm",
+            ),
+            (
+                self.weights is not None and not self.pretrained,
+                "weights names a file, and nothing reads it without pretrained; add --pretrained",
             ),
             (self.nesterov and self.momentum == 0, "nesterov needs a momentum above 0"),
             (
@@ -283,6 +299,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "class_order": (0, 2**32 - 1),  # a seed
     "image_size": (8, 4096),
     "crop_pct": (0.1, 1),
+    "enlarge": (1, 64),
     "test_share": (0, 0.9),
     "validation": (0, 0.9),
     "padding": (0, 256),

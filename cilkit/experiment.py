@@ -9,6 +9,7 @@ from time import perf_counter
 import torch
 
 from cilkit.backbones import build_backbone, feature_size
+from cilkit.backbones.pretrained import Weights, check_size, origin, take_weights, weights_of
 from cilkit.config import Config, as_path
 from cilkit.data.damage import check_torchvision, without_damage
 from cilkit.data.datasets import DATASETS, build_dataset
@@ -58,8 +59,20 @@ def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scen
     Raises `InputError` for whatever is unknown, missing or does not fit, before any work starts.
     """
     config = naming(dataset, config)
+    weights = pretrained_weights(config)
     scenario = build_scenario(read(config, dataset), config)
-    return build_learner(config, scenario), scenario
+    learner = build_learner(config, scenario)
+    if config.pretrained:
+        take_weights(learner.model.backbone, weights)
+    return learner, scenario
+
+
+def pretrained_weights(config: Config) -> Weights:
+    """Return what the backbone has learned elsewhere, if it has."""
+    if not config.pretrained:
+        return {}
+    with one_at_first():  # who downloads
+        return weights_of(config.backbone, config.weights)
 
 
 def read(config: Config, dataset: DataSet | None = None) -> DataSet:
@@ -156,11 +169,15 @@ def check_batch_norm(model: CilModel, config: Config, scenario: Scenario) -> Non
 def build_model(config: Config, scenario: Scenario) -> CilModel:
     """Return the model, untrained, with no class yet."""
     dataset, method = scenario.dataset, METHODS[config.method]
-    channels, *size = dataset.train.store.shape[1:]
-    backbone = build_backbone(config.backbone, channels, **method.backbone)
-    num_features = feature_size(backbone, channels, *size)
+    learned = origin(config.backbone) if config.pretrained else None
+    mean, std, _ = learned or (dataset.mean, dataset.std, None)
+    size = [side * config.enlarge for side in dataset.train.store.shape[2:]]
+    if learned:
+        check_size(config.backbone, *size)
+    backbone = build_backbone(config.backbone, len(mean), **method.backbone)
+    num_features = feature_size(backbone, len(mean), *size)
     classifier = method.classifier(num_features, config.head_bias, config.head_init)
-    normalise = Normalise(dataset.mean, dataset.std)
+    normalise = Normalise(mean, std, config.enlarge)
     if config.compile:
         backbone.compile()
     return CilModel(

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from itertools import chain
 from typing import NamedTuple, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cilkit.errors import InputError
@@ -26,9 +28,14 @@ class Normalise(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Take the statistics of the data set in use, of pixels in [0, 1]."""
+    def __init__(self, mean: Sequence[float], std: Sequence[float], enlarge: int = 1) -> None:
+        """Take the statistics of the data set in use, of pixels in [0, 1].
+
+        `enlarge` makes images so many times larger, for a backbone that has learned from large
+        ones. Grey images become as many channels as there are statistics.
+        """
         super().__init__()
+        self.enlarge = enlarge
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
@@ -39,6 +46,8 @@ class Normalise(nn.Module):
         of another scale are refused, too.
         """
         pixels = images / 255 if images.dtype == torch.uint8 else self.checked(images)
+        if self.enlarge > 1:
+            pixels = F.interpolate(pixels, scale_factor=self.enlarge, mode="bicubic")
         return (pixels - self.mean) / self.std
 
     def checked(self, images: Tensor) -> Tensor:
@@ -80,8 +89,8 @@ class CilModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Return where the weights are."""
-        return next(self.parameters()).device
+        """Return where the weights are; without any, as of features alone, the statistics."""
+        return next(chain(self.parameters(), self.buffers())).device
 
     def grow_to(self, n_classes: int) -> None:
         """Make room for the classes seen so far; nothing happens if there is room."""

@@ -172,6 +172,22 @@ CIFAR100_SHORT_TUNED = replace(
     base_weight_decay=CIFAR100_SHORT.weight_decay,
 )
 
+# The same protocol on features that a pre-trained network has made once (`cilkit features`): only a
+# head learns, and an epoch is a second. Chapter 10.
+FEATURES = replace(
+    CIFAR100_SHORT,
+    dataset="npz",
+    backbone="identity",
+    pretrained=True,
+    augment="none",
+    epochs=10,
+    base_epochs=None,
+    bf16=False,
+    channels_last=False,
+    threads=1,
+    others=SimpleNamespace(ridge=100.0, expansion=0, head_lr=0.1, head_weight_decay=5e-4),
+)
+
 # The field's protocol for ImageNet: ResNet-18, resized crops and flips, 90 to 100 epochs in steps,
 # 20 exemplars for each of all classes.
 IMAGENET100 = replace(
@@ -205,5 +221,6 @@ PRESETS: dict[str, WA.Settings] = {
     "imagenet100-b50-10": IMAGENET100,
     "imagenet100-b0-10": replace(IMAGENET100, base=0),
     "imagenet1000-b500-100": IMAGENET1000,
+    "features": FEATURES,
     "own": OWN,
 }

@@ -13,9 +13,7 @@ class FrozenBackbone(Learner):
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(Config):
-        """Where the features come from."""
-
-        pretrained: bool = False  # the backbone has learned elsewhere: freeze it from the start
+        """Nothing of its own: `pretrained` freezes the backbone from the start."""
 
         @property
         def shares_first_stage(self) -> bool:

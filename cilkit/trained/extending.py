@@ -136,6 +136,12 @@ def check_can_learn(run: Finished, given: DataSet) -> None:
             f"images of {given.name} are {there_} (colours, height, width), and those of the run "
             f"are {here_}"
         )
+    scale = (list(given.mean), list(given.std))
+    if run.config.backbone == "identity" and scale != (run.images["mean"], run.images["std"]):
+        raise InputError(
+            f"features in {given.name} have another scale than the run's: write both sets of "
+            f"images by one call of `cilkit features`"
+        )
     in_files, count = (
         "memory.paths" in run.checkpoint.tensors,
         len(run.checkpoint.tensors["memory.labels"]),
