@@ -44,6 +44,7 @@ from cilkit.runs.records import (
     ResumeRecord,
     RunRecord,
     StageRecord,
+    epoch_records,
     stage_records,
 )
 from cilkit.state import check_all_is_saved, restore, state_of
@@ -238,7 +239,7 @@ def go_on(
     show(records, observers)
     learner.progress.watchers = those_who_watch_steps(observers)
     try:
-        for record in timed(learn(learner, scenario)):
+        for record in timed(learn(learner, scenario), records):
             records.append(record)
             keep_stage(kept, learner, scenario.dataset, records)
             if is_due(record, learner.config):
@@ -331,9 +332,13 @@ def those_who_watch_steps(observers: Sequence[Observer]) -> list[Callable[[Steps
     return [o.stepped for o in observers if hasattr(o, "stepped")] if is_main() else []
 
 
-def timed(records: Iterable[Progress]) -> Iterator[Progress]:
-    """Note in each record how long it took to come."""
+def timed(records: Iterable[Progress], earlier: Sequence[Record]) -> Iterator[Progress]:
+    """Note in each record how long it took to come, in a stage's how long its epochs took, too."""
     start = perf_counter()
     for record in records:
-        yield replace(record, seconds=round(perf_counter() - start, 4))
+        seconds = round(perf_counter() - start, 4)
+        if isinstance(record, StageRecord):
+            epochs = (e.seconds for e in epoch_records(earlier) if e.stage == record.stage)
+            record = replace(record, training_seconds=round(sum(epochs), 4))
+        yield replace(record, seconds=seconds)
         start = perf_counter()

@@ -1,25 +1,30 @@
-"""What a model makes of samples that it is not trained on: features and predictions.
+"""What a model makes of samples that it is not trained on: features, predictions, and the cost.
 
 In evaluation mode, without augmentation, without gradients. The work is cut into the same chunks
 whatever the number of processes, so that the results are the same to the last bit. Only where the
 memory has no room for a chunk is it cut in two.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from math import ceil, prod
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Stage
-from cilkit.learner import Learner
+from cilkit.learner import Learner, Phase
 from cilkit.machine.devices import advice, lacks_memory
 from cilkit.machine.processes import gather, rank, world_size
 from cilkit.metrics import Predictions, calibration_error, confusion_matrix
 from cilkit.model import CilModel, Seen
-from cilkit.runs.records import Examination
+from cilkit.runs.records import Cost, Examination
 
 CHUNK = 256
+COUNTED = 16  # images on which FLOPs are counted
 
 
 def features_of(model: CilModel, samples: Samples) -> Tensor:
@@ -95,3 +100,74 @@ def examine(learner: Learner, stage: Stage) -> Examination:
 def has_own_rule(learner: Learner) -> bool:
     """Tell whether a learner answers by other scores than its logits."""
     return type(learner).scores is not Learner.scores
+
+
+def training_cost(learner: Learner, stage: Stage, phases: Sequence[Phase]) -> Cost:
+    """Return what a stage's training has taken; to be asked before its `end`.
+
+    FLOPs of an image, times the images trained on, epoch by epoch. Those of an image are counted on
+    a few of them, once a stage: the model's forward pass, the teacher's where there is one, and the
+    backward pass, as torch counts convolutions and products of matrices. Tests and the optimizer
+    count as nothing.
+    """
+    images = sum(len(phase.samples) * phase.plan.epochs for phase in phases)
+    each = flops_of_training(learner, phases[0].samples) if images else 0.0
+    joint = any(phase.samples is stage.train_so_far for phase in phases)
+    return Cost(images, round(images * each), kept=joint * pixels(stage.train_so_far))
+
+
+def whole_cost(training: Cost, learner: Learner, stage: Stage) -> Cost:
+    """Add to a training's cost what the method did beside it, and what it keeps for later stages.
+
+    Kept are old images, as bytes of pixels, all of them where the method trains on all; and the
+    tensors in `own`. The teacher is not: it is the model.
+    """
+    own = sum(tensor.numel() * tensor.element_size() for tensor in learner.own.values())
+    return Cost(
+        training.images,
+        training.flops + round(learner.aside(stage, flops_of_looking(learner.model, stage.train))),
+        sum(weight.numel() for weight in learner.model.parameters()),
+        max(training.kept, sum(map(pixels, learner.memory.by_class))) + own,
+    )
+
+
+def pixels(samples: Samples) -> int:
+    """Return how many bytes the images take in memory."""
+    return len(samples) * prod(samples.store.shape[1:])
+
+
+def flops_of_training(learner: Learner, samples: Samples) -> float:
+    """Return the FLOPs of one image in a step of training; the learner stays as it is."""
+    apart = copy(learner)  # a method may note something in its losses
+    apart.own = {name: tensor.clone() for name, tensor in learner.own.items()}
+    some = a_few(samples)
+    images, labels = some.images().to(learner.model.device), some.labels.to(learner.model.device)
+    weights = [weight for weight in learner.model.parameters() if weight.requires_grad]
+    with counted(learner.model) as counter:
+        losses = apart.losses(learner.model.see(images), labels)
+        loss = torch.stack([*losses.values()]).sum()
+        torch.autograd.grad(loss, weights, allow_unused=True)
+    return counter.get_total_flops() / len(some)
+
+
+def flops_of_looking(model: CilModel, samples: Samples) -> float:
+    """Return the FLOPs of one image on its way through the model."""
+    some = a_few(samples)
+    with counted(model) as counter, torch.no_grad():
+        model.see(some.images().to(model.device))
+    return counter.get_total_flops() / len(some)
+
+
+def a_few(samples: Samples) -> Samples:
+    """Return at most `COUNTED` samples, from all over."""
+    return samples.take(torch.arange(0, len(samples), ceil(len(samples) / COUNTED)))
+
+
+@contextmanager
+def counted(model: CilModel) -> Iterator[FlopCounterMode]:
+    """Count FLOPs within, in evaluation mode: nothing is drawn, and no statistics move."""
+    was_training = model.training
+    model.eval()
+    with FlopCounterMode(display=False) as counter:
+        yield counter
+    model.train(was_training)

@@ -37,9 +37,9 @@ class Learner:
     """A model, and what a method remembers beside it.
 
     In each stage `learn` calls `grow`; `begin`, once; `phases`; for each batch `losses` and
-    `stepped`; `end`, once. A test looks at `scores`. A method overrides those it needs. What it
-    remembers beside model, teacher and memory it puts in `own`, by name: that is saved, restored,
-    and compared between processes.
+    `stepped`; `end`, once, and `aside`, which says what was done beside the training. A test looks
+    at `scores`. A method overrides those it needs. What it remembers beside model, teacher and
+    memory it puts in `own`, by name: that is saved, restored, and compared between processes.
     """
 
     classifier: ClassVar[type[CilClassifier]] = CilClassifier
@@ -88,6 +88,13 @@ class Learner:
     def end(self, stage: Stage) -> dict[str, float]:
         """Finish the stage: repair and remember; return facts for the record."""
         return {}
+
+    def aside(self, stage: Stage, look: float) -> float:
+        """Return the FLOPs of what `begin` and `end` do; those of a look at an image are `look`.
+
+        Whoever keeps exemplars has looked at all new images to choose them.
+        """
+        return look * len(stage.train) if len(self.memory) else 0.0
 
     def scores(self, seen: Seen) -> Tensor:
         """Return what a test looks at, (B, n): the class of the highest is the answer."""

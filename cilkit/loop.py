@@ -1,13 +1,13 @@
 """The loop: `for record in learn(learner, scenario): ...`. Chapter 6."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
 from cilkit.data.loader import Batch, Loader
 from cilkit.data.scenario import Scenario, Stage
-from cilkit.inference import examine
-from cilkit.learner import Learner, phases_left
+from cilkit.inference import examine, training_cost, whole_cost
+from cilkit.learner import Learner, Phase, phases_left
 from cilkit.machine.devices import advice
 from cilkit.machine.processes import agree, average_gradients
 from cilkit.machine.seeds import seed_all
@@ -39,7 +39,7 @@ def learn(learner: Learner, scenario: Scenario) -> Iterator[EpochRecord | StageR
                 means = train_epoch(learner, loader.epoch(stage.index, epoch, progress.step), lr)
                 accuracy, norms = means.pop("accuracy"), model.classifier.norms()
                 yield EpochRecord(stage.index, epoch + 1, epochs, lr, means, accuracy, norms)
-        yield finish(learner, stage, epochs)
+        yield finish(learner, stage, phases)
 
 
 @advice("in a training step; a smaller --batch-size needs less")
@@ -60,15 +60,15 @@ def train_epoch(learner: Learner, batches: Iterable[Batch], lr: float) -> dict[s
     return progress.finish_epoch(model)
 
 
-def finish(learner: Learner, stage: Stage, epochs: int) -> StageRecord:
+def finish(learner: Learner, stage: Stage, phases: Sequence[Phase]) -> StageRecord:
     """End a stage, and test before and after; an error takes the end back."""
     learner.model.train()  # whoever has looked at it meanwhile
-    seed_all(learner.config.seed, stage.index, epochs)  # and whatever was drawn
-    before = examine(learner, stage)
+    seed_all(learner.config.seed, stage.index, learner.progress.epoch)  # and whatever was drawn
+    cost, before = training_cost(learner, stage, phases), examine(learner, stage)
     with whole_or_undone(learner):
         facts = learner.end(stage)
         learner.progress.finish_stage()
-        after = examine(learner, stage)
+        after, cost = examine(learner, stage), whole_cost(cost, learner, stage)
         mark = agree(fingerprint_of(learner))
     classes = (stage.index, stage.n_old, stage.n_seen)
-    return StageRecord(*classes, before, after, len(learner.memory), facts, mark)
+    return StageRecord(*classes, before, after, len(learner.memory), facts, mark, cost)

@@ -2,7 +2,6 @@
 
 from copy import deepcopy
 from dataclasses import dataclass
-from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -46,7 +45,8 @@ class DER(Replay):
 
     A new backbone starts as a copy of the last one, and old ones stay in evaluation mode. As in
     PyCIL, nothing is pruned, and WA's alignment takes the place of training the head anew on
-    balanced data. The network that grows is a second memory, so its size stands beside each result.
+    balanced data. The network that grows is a second memory: each stage's record says how large it
+    is.
     """
 
     classifier = WideningClassifier
@@ -88,16 +88,13 @@ class DER(Replay):
         return losses | {"auxiliary": self.config.auxiliary_weight * wrong}
 
     def end(self, stage: Stage) -> dict[str, float]:
-        """Align the new prototypes; say how large the network is, and all that must be kept."""
-        head, facts = head_of(self.model), dict[str, float]()
-        if stage.n_old:
-            facts["gamma"] = alignment(head.weight, stage.n_old).item()
-            head.scale_newest(facts["gamma"])
-        facts |= super().end(stage)
-        kept = [*self.model.backbone.parameters(), *head.heads.parameters()]
-        pixels = len(self.memory) * prod(stage.train.store.shape[1:])
-        facts["parameters"] = sum(weight.numel() for weight in kept)
-        return facts | {"megabytes": (4 * facts["parameters"] + pixels) / 1e6}
+        """Align the new prototypes, as WA does."""
+        if stage.n_old == 0:
+            return super().end(stage)
+        head = head_of(self.model)
+        gamma = alignment(head.weight, stage.n_old).item()
+        head.scale_newest(gamma)
+        return {"gamma": gamma} | super().end(stage)
 
 
 def head_of(model: CilModel) -> WideningClassifier:

@@ -32,6 +32,10 @@ class FrozenBackbone(Learner):
         if self.is_frozen(stage):
             self.model.freeze("backbone")
 
+    def aside(self, stage: Stage, look: float) -> float:
+        """Count the look at each new image, of which something is remembered."""
+        return look * len(stage.train)
+
 
 class Untrained(FrozenBackbone):
     """No step of training on frozen features: whatever is learned from them has a closed form."""

@@ -26,3 +26,7 @@ class ICaRL(NearestMean, ReplayKD):
         means = class_means(F.normalize(features_of(self.model, kept)), kept.labels)
         self.own["means"] = F.normalize(means).to(self.model.device)
         return facts
+
+    def aside(self, stage: Stage, look: float) -> float:
+        """Count the look at each exemplar, too."""
+        return super().aside(stage, look) + look * len(self.memory)

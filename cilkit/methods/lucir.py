@@ -69,6 +69,11 @@ class LUCIR(CosineReplay):
         close = ranking_loss(cosines, labels, n_old, config.ranking_margin, config.ranking_rivals)
         return losses | {"features": weight * turned, "ranking": config.ranking_weight * close}
 
+    def aside(self, stage: Stage, look: float) -> float:
+        """Count the look at the new images of which prototypes are imprinted."""
+        imprinted = look * len(stage.train) if stage.n_old else 0.0
+        return super().aside(stage, look) + imprinted
+
 
 def ranking_loss(cosines: Tensor, labels: Tensor, n_old: int, margin: float, rivals: int) -> Tensor:
     """Return by how much exemplars fall short of a margin over the nearest new classes' cosines.

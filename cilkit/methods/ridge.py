@@ -64,6 +64,14 @@ class Ridge(Untrained):
         rows = features.double()
         return (rows @ self.own["directions"]).relu() if self.config.expansion else rows
 
+    def aside(self, stage: Stage, look: float) -> float:
+        """Count the expansion, the sums and the solution, too: they may be most of it."""
+        count, width = len(stage.train), len(self.own["gram"])
+        expanded = self.model.classifier.num_features if self.config.expansion else 0
+        sums = 2 * count * width * (expanded + width + stage.n_seen)
+        solution = 2 * width**2 * (width / 3 + stage.n_seen)
+        return super().aside(stage, look) + sums + solution
+
     def scores(self, seen: Seen) -> Tensor:
         """Let the solution answer, once there is one."""
         if "weight" not in self.own:

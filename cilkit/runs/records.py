@@ -43,7 +43,7 @@ def dumps(value: Any, **options: Any) -> str:
 
 def without_nan(value: Any) -> Any:
     """Return a value of JSON's with None for each number that does not exist."""
-    if isinstance(value, Examination):
+    if isinstance(value, Examination | Cost):
         value = vars(value)
     if isinstance(value, dict):
         return {name: without_nan(part) for name, part in value.items()}
@@ -113,6 +113,21 @@ class Examination:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a stage takes, the same on every machine; `cilkit.inference` says by which rule.
+
+    Records of earlier versions do not tell: NaN.
+    """
+
+    images: float = nan  # trained on, epoch by epoch
+    flops: float = nan  # a multiplication and an addition are two
+    parameters: float = nan  # of the model, after the stage
+    kept: float = (
+        nan  # bytes for later stages beside the model: old images, the method's own numbers
+    )
+
+
+@dataclass(frozen=True)
 class StageRecord(Written):
     """What the model knows after a stage."""
 
@@ -126,15 +141,21 @@ class StageRecord(Written):
     exemplars: int  # in the memory
     facts: dict[str, float]  # what `end` says of itself: gamma
     fingerprint: str  # of weights, statistics, exemplars and teacher, the same in every process
-    seconds: float = field(
-        default=0.0, compare=False
-    )  # of `end` and both tests; filled in by `run`
+    cost: Cost = Cost()
+    # of `end` and both tests; filled in by `run`
+    seconds: float = field(default=0.0, compare=False)
+    training_seconds: float = field(default=0.0, compare=False)  # of its epochs; filled in by `run`
 
     def __post_init__(self) -> None:
         """Accept the parts as JSON holds them."""
-        for part in ("before", "after"):
+        for part, kind in (("before", Examination), ("after", Examination), ("cost", Cost)):
             if isinstance(getattr(self, part), dict):
-                object.__setattr__(self, part, Examination(**getattr(self, part)))
+                object.__setattr__(self, part, kind(**getattr(self, part)))
+
+    @property
+    def images_per_second(self) -> float:
+        """Return how fast the stage was trained; NaN where nobody took the time, or none was."""
+        return self.cost.images / self.training_seconds if self.training_seconds else nan
 
 
 Record = RunRecord | ResumeRecord | EpochRecord | StageRecord
