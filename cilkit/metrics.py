@@ -8,7 +8,7 @@ stage i, where all classes seen so far compete; it is NaN for j > i. n_j classes
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import isfinite
+from math import isfinite, nan
 from statistics import mean, stdev
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from cilkit.runs.records import Record, RunRecord, StageRecord, stage_records
+from cilkit.runs.records import Cost, Record, RunRecord, StageRecord, stage_records
 
 Matrix = NDArray[np.float64]
 
@@ -159,7 +159,14 @@ def summary(records: Sequence[Record]) -> dict[str, float]:
         "new": new,
         "new_share": new_class_share(stage_records(records)[-1]),
         "calibration_error": stage_records(records)[-1].after.calibration_error,
+        "flops": sum(record.cost.flops for record in stage_records(records)),
+        "megabytes": megabytes(stage_records(records)[-1].cost),
     }
+
+
+def megabytes(cost: Cost) -> float:
+    """Return what a stage hands to the next: the network, 4 bytes a number, and what is kept."""
+    return (4 * cost.parameters + cost.kept) / 1e6
 
 
 def tested_on(*runs: Iterable[Record]) -> str:
@@ -189,23 +196,54 @@ COLUMNS = {
     "old": "old classes",
     "new": "new classes",
 }
+PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
 def table(runs: Mapping[str, Iterable[Sequence[Record]]]) -> str:
     """Return mean ± standard deviation over the seeds, a line for each method, in percent.
 
-    Where there are several class orders, the title tells how many of each.
+    Beside it what a run costs, and what a stage hands to the next; below, which methods cost more
+    than joint training, if that is among them: its cost on this network is known only when it has
+    been trained. Where there are several class orders, the title tells how many of each.
     """
     kept = {method: [*of_method] for method, of_method in runs.items()}
     everything, wide = [*chain(*kept.values())], max(12, *(len(label) + 1 for label in kept))
     title = ", ".join(filter(None, [tested_on(*everything), seeds_and_orders(everything)]))
+    numbers = {method: [summary(records) for records in of] for method, of in kept.items()}
+    costs = {method: mean(one["flops"] for one in of) for method, of in numbers.items()}
+    unit, name = unit_of(costs.values())
     lines = [title] if title else []
-    lines += [f"{'percent':{wide}}" + "".join(f"{title:>13}" for title in COLUMNS.values())]
-    for method, of_method in kept.items():
-        numbers = [summary(records) for records in of_method]
-        cells = [spread([n[key] for n in numbers]) for key in COLUMNS]
+    heads = [*COLUMNS.values(), f"cost ({name})", "kept (MB)"]
+    lines += [f"{'percent':{wide}}" + "".join(f"{head:>13}" for head in heads)]
+    for method, of in numbers.items():
+        cells = [spread([one[key] for one in of]) for key in COLUMNS]
+        cells += [brief(costs[method] / unit), brief(mean(one["megabytes"] for one in of))]
         lines.append(f"{method:{wide}}" + "".join(f"{cell:>13}" for cell in cells))
-    return "\n".join(lines)
+    return "\n".join([*lines, *dearer_than_joint(costs)])
+
+
+def unit_of(flops: Iterable[float]) -> tuple[float, str]:
+    """Return a unit in which the most of these has one to three digits, and its name."""
+    most = max(filter(isfinite, flops), default=0.0)
+    power = min(max(0, int(np.log10(max(most, 1)) // 3)), len(PREFIXES) - 1)
+    return 1000.0**power, f"{PREFIXES[power]}FLOP"
+
+
+def dearer_than_joint(costs: Mapping[str, float]) -> list[str]:
+    """Return a sentence on methods that cost more than training on all images again, if any do."""
+    joint = min((cost for label, cost in costs.items() if is_joint(label)), default=nan)
+    dear = [label for label, cost in costs.items() if cost > joint and not is_joint(label)]
+    return [f"Training on all images again (joint) costs less than {', '.join(dear)}."][: len(dear)]
+
+
+def is_joint(label: str) -> bool:
+    """Tell whether a label is that of joint training, with whatever settings."""
+    return label.split(" ")[0] == "joint"
+
+
+def brief(value: float) -> str:
+    """Return three digits of a number; a dash, if it does not exist."""
+    return "–" if not isfinite(value) else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def seeds_and_orders(runs: Iterable[Sequence[Record]]) -> str:

@@ -16,7 +16,14 @@ from cilkit.compare import axes, compare, write_summary
 from cilkit.data.loader import Batch, Loader
 from cilkit.metrics import spread, table
 from cilkit.runs.checkpoint import NEWEST
-from cilkit.runs.records import EpochRecord, Record
+from cilkit.runs.records import (
+    Cost,
+    EpochRecord,
+    Examination,
+    Record,
+    RunRecord,
+    StageRecord,
+)
 from cilkit.show.layout import Runs
 from cilkit.show.save import find_runs, group
 
@@ -67,6 +74,65 @@ def test_the_table_shows_mean_and_sample_deviation(compared: tuple[Path, Runs]) 
     assert f"{mean(last):.1f} ± {stdev(last):.1f}" in line
 
 
+def test_the_table_shows_what_a_run_costs_and_what_a_stage_hands_on(
+    compared: tuple[Path, Runs],
+) -> None:
+    numbers = [summary(records) for records in compared[1]["wa"]]
+    title, *lines = table(compared[1]).splitlines()
+    assert title.endswith(" cost (GFLOP)    kept (MB)")
+    line = next(line for line in lines if line.startswith("wa"))
+    expected = [
+        mean(one["flops"] for one in numbers) / 1e9,
+        mean(one["megabytes"] for one in numbers),
+    ]
+    assert line.split()[-2:] == [f"{value:.3g}" for value in expected]
+
+
+def made_up(flops: float, kept: float = 0.0) -> list[Record]:
+    """Return the one stage of a run that costs so much."""
+    seen = Examination([[1]], 0.0, [1.0])
+    run = RunRecord({"seed": 0, "class_order": "natural"}, [0], ["0"], [1], {}, {}, "")
+    cost = Cost(images=1, flops=flops, parameters=250_000, kept=kept)
+    return [run, StageRecord(0, 0, 1, seen, seen, 0, {}, "", cost)]
+
+
+def test_what_costs_more_than_joint_training_is_named_below_the_table() -> None:
+    costs = {"wa": 2e9, "joint lr=0.1": 5e9, "joint": 4e9, "der": 4.1e9, "podnet": 6e9}
+    said = table({label: [made_up(flops)] for label, flops in costs.items()}).splitlines()[-1]
+    assert said == "Training on all images again (joint) costs less than der, podnet."
+
+
+@pytest.mark.parametrize(
+    "costs", [{"wa": 2e9, "joint": 4e9}, {"wa": 2e9}, {"wa": nan, "joint": nan}]
+)
+def test_nothing_stands_below_the_table_where_nothing_is_known_to_cost_more(
+    costs: dict[str, float],
+) -> None:
+    runs = {label: [made_up(flops)] for label, flops in costs.items()}
+    assert table(runs).splitlines()[-1].startswith([*costs][-1])
+
+
+@pytest.mark.parametrize(
+    ("flops", "unit", "cell"),
+    [
+        (nan, "FLOP", "–"),
+        (999, "FLOP", "999"),
+        (1e3, "kFLOP", "1"),
+        (2.345e15, "PFLOP", "2.35"),
+        (4.5e20, "EFLOP", "450"),
+        (1.5e22, "EFLOP", "15000"),
+    ],
+)
+def test_a_cost_has_the_unit_in_which_it_is_short(flops: float, unit: str, cell: str) -> None:
+    title, line = table({"wa": [made_up(flops)]}).splitlines()
+    assert f"cost ({unit})" in title
+    assert line.split()[-2:] == [cell, "1"]  # 250,000 parameters of 4 bytes
+
+
+def test_old_images_and_numbers_are_handed_on_beside_the_network() -> None:
+    assert summary(made_up(1.0, kept=500_000))["megabytes"] == 1.5
+
+
 @pytest.mark.parametrize("values", [[nan], [nan, nan], [nan, 1.0], [inf, 1.0], [1.0, -inf]])
 def test_a_number_that_does_not_exist_is_a_dash(values: list[float]) -> None:
     assert spread(values) == "–"
@@ -86,6 +152,7 @@ def test_a_comparison_of_one_stage_has_a_table_with_dashes_and_its_figures(
         assert line.count("±") == 3
     assert sum("±" in line for line in lines) == 2
     assert (tmp_path / "joint-accuracy-matrix.png").exists()
+    assert (tmp_path / "cost.png").exists()
     assert set(strict_json(tmp_path / "summary.json")) == {"wa", "joint"}
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cilkit.metrics import accuracy_matrix, stage_accuracy
 from cilkit.runs.records import (
+    Cost,
     EpochRecord,
     Examination,
     Record,
@@ -27,6 +28,7 @@ from cilkit.show import live
 from cilkit.show.figures import (
     FIGURES,
     accuracy_matrix_figure,
+    accuracy_over_cost,
     accuracy_per_stage,
     answers_by_stage,
     confusion_figure,
@@ -34,7 +36,7 @@ from cilkit.show.figures import (
     norms_by_epoch,
     prototype_norms,
 )
-from cilkit.show.layout import METHOD_COLORS, NEW, OLD
+from cilkit.show.layout import METHOD_COLORS, NEW, OLD, Runs
 from cilkit.show.live import LivePlot
 from cilkit.show.panels import leading
 
@@ -42,7 +44,11 @@ NAMES = ["größe", "ñandú", "$x$", "a_b", "", "%"]
 
 
 def make_records(
-    n_stages: int, per_stage: int = 2, names: Sequence[str] = NAMES, seed: int = 0
+    n_stages: int,
+    per_stage: int = 2,
+    names: Sequence[str] = NAMES,
+    seed: int = 0,
+    flops: float = 1e9,
 ) -> list[Record]:
     """Return a run of which so many stages are finished: two epochs each, then an alignment."""
     stages = [per_stage] * (len(names) // per_stage)
@@ -54,7 +60,8 @@ def make_records(
         losses = {"ce": 0.5, "kd": 0.1} if stage else {"ce": 0.5}
         records += [EpochRecord(stage, e, 2, 0.1, losses, 50.0, before.norms) for e in (1, 2)]
         facts = {"gamma": 0.55} if stage else {}
-        records.append(StageRecord(stage, old, old + new, before, after, 10, facts, ""))
+        cost = Cost(images=100, flops=flops, parameters=1000, kept=0)
+        records.append(StageRecord(stage, old, old + new, before, after, 10, facts, "", cost))
     return records
 
 
@@ -181,6 +188,55 @@ def test_labels_of_lines_that_end_together_do_not_overlap() -> None:
     assert not any(a.y0 < b.y1 and b.y0 < a.y1 for a, b in combinations(boxes, 2))
 
 
+def costs_of(runs: Runs) -> list[tuple[float, float]]:
+    """Return where the marks of methods are in the figure of their costs."""
+    marks = [line for line in accuracy_over_cost(runs).axes[0].lines if line.get_marker() == "o"]
+    return [(float(np.ravel(m.get_xdata())[0]), heights(m)[0]) for m in marks]
+
+
+def test_a_methods_mark_is_its_mean_cost_and_its_mean_last_accuracy() -> None:
+    runs = {"wa": [make_records(3, seed=seed, flops=2e9) for seed in (0, 1)]}
+    last = [stage_accuracy(stage_records(run)[-1]) for run in runs["wa"]]
+    assert costs_of(runs) == [(pytest.approx(3 * 2), pytest.approx(np.mean(last)))]
+
+
+def test_the_interval_of_a_mark_is_the_sample_deviation_to_both_sides() -> None:
+    runs = [make_records(3, seed=seed) for seed in (0, 1, 2)]
+    last = [stage_accuracy(stage_records(run)[-1]) for run in runs]
+    [whiskers] = accuracy_over_cost({"wa": runs}).axes[0].collections
+    [ends] = [path.vertices[:, 1] for path in whiskers.get_paths()]
+    centre, deviation = np.mean(last), np.std(last, ddof=1)
+    assert ends == pytest.approx([centre - deviation, centre + deviation])
+
+
+@pytest.mark.parametrize(("most", "scale"), [(9e9, "linear"), (11e9, "log")])
+def test_costs_more_than_tenfold_apart_are_drawn_as_logarithms(most: float, scale: str) -> None:
+    runs = {"wa": [make_records(3, flops=1e9)], "joint": [make_records(3, flops=most)]}
+    assert accuracy_over_cost(runs).axes[0].get_xscale() == scale
+
+
+@pytest.mark.parametrize("run", [make_records(2), make_records(3, flops=np.nan), []])
+def test_a_run_that_is_not_whole_or_does_not_tell_its_cost_has_no_mark(run: list[Record]) -> None:
+    assert len(costs_of({"wa": [make_records(3)], "joint": [run]})) == 1
+
+
+@pytest.mark.parametrize("step", [1.0, 1.02, 1.3])
+def test_labels_of_costs_hide_no_mark_and_no_other_label(step: float) -> None:
+    runs = {
+        method: [make_records(3, flops=1e9 * step**place)]
+        for place, method in enumerate(METHOD_COLORS)
+    }
+    figure = accuracy_over_cost(runs)
+    draw(figure)
+    [ax] = figure.axes
+    labels = [Text.get_window_extent(text) for text in ax.texts]
+    marks = [line.get_window_extent() for line in ax.lines if line.get_marker() == "o"]
+    assert (len(labels), len(marks)) == (len(METHOD_COLORS), len(METHOD_COLORS))
+    assert not any(one.overlaps(other) for one, other in combinations(labels, 2))
+    assert not any(label.overlaps(mark) for label in labels for mark in marks)
+    assert all(ax.bbox.count_contains(label.corners()) == 4 for label in labels)
+
+
 def test_the_live_figures_numbers_of_epochs_do_not_touch_in_a_long_run() -> None:
     run, epoch, *_ = make_records(1)
     figure = live_figure([run, *[epoch] * 150])
@@ -191,6 +247,7 @@ def test_the_live_figures_numbers_of_epochs_do_not_touch_in_a_long_run() -> None
 
 ALL = FIGURES | {
     "accuracy": lambda records: accuracy_per_stage({"wa": [records]}),
+    "cost": lambda records: accuracy_over_cost({"wa": [records]}),
     "live": live_figure,
 }
 

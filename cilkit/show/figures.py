@@ -42,6 +42,7 @@ from cilkit.show.layout import (
 from cilkit.show.panels import (
     draw_accuracy,
     draw_answers,
+    draw_costs,
     draw_heat,
     draw_latest_norms,
     draw_losses,
@@ -62,6 +63,16 @@ def accuracy_per_stage(runs: Runs, *, title: str | None = None) -> Figure:
     """
     figure, [ax] = new_figure(WIDTH, 4.2, title)
     draw_accuracy(ax, runs)
+    return figure
+
+
+def accuracy_over_cost(runs: Runs, *, title: str | None = None) -> Figure:
+    """Draw the last accuracy (percent) over the FLOPs of a whole run: a mark for each label.
+
+    It is the mean of the label's runs, with their standard deviation to both sides.
+    """
+    figure, [ax] = new_figure(WIDTH, 4.2, title)
+    draw_costs(ax, runs)
     return figure
 
 

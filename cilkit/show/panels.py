@@ -2,23 +2,26 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
+from math import isfinite
 from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from cilkit.metrics import Matrix, stage_accuracy
+from cilkit.metrics import Matrix, stage_accuracy, summary, unit_of
 from cilkit.runs.records import (
     EpochRecord,
     Record,
+    RunRecord,
     StageRecord,
     epoch_records,
     stage_records,
 )
+from cilkit.show.beside import name_marks
 from cilkit.show.layout import (
     INK,
     MANY,
@@ -63,6 +66,43 @@ def draw_accuracy(ax: Axes, runs: Runs) -> None:
 def curve(records: Iterable[Record]) -> list[tuple[int, float]]:
     """Return (classes seen, accuracy) after each finished stage."""
     return [(record.n_seen, stage_accuracy(record)) for record in stage_records(records)]
+
+
+def draw_costs(ax: Axes, runs: Runs) -> None:
+    """Draw the last accuracy of labelled runs over what they cost: whole runs that tell it."""
+    told = {label: [summary(one) for one in of if is_whole(one)] for label, of in runs.items()}
+    found = {label: of for label, of in told.items() if of and isfinite(of[0]["flops"])}
+    if not found:
+        return write(ax, "no whole run yet that tells its cost")
+    costs = {label: float(np.mean([one["flops"] for one in of])) for label, of in found.items()}
+    (unit, name), marks = unit_of(costs.values()), []
+    for (label, of), color in zip(found.items(), method_colors(found), strict=True):
+        last, x = [one["last"] for one in of], costs[label] / unit
+        y, spread = float(np.mean(last)), float(np.std(last, ddof=1)) if len(last) > 1 else 0.0
+        ax.errorbar(x, y, spread or None, fmt="o", color=color, ms=6, capsize=3)
+        marks.append((x, y - spread, y + spread, label))
+    ax.set(xlabel=f"cost of the whole run ({name})", ylabel="accuracy after the last stage (%)")
+    ax.set_ylim(0, 102)
+    mark_costs(ax, [cost / unit for cost in costs.values()])
+    name_marks(ax, marks)
+
+
+def is_whole(records: Sequence[Record]) -> bool:
+    """Tell whether a run has finished all of its stages."""
+    stages = [len(one.classes_per_stage) for one in records if isinstance(one, RunRecord)]
+    return stages == [len(stage_records(records))]
+
+
+def mark_costs(ax: Axes, costs: Sequence[float]) -> None:
+    """Let x begin at 0; where costs lie more than tenfold apart, it is their logarithm."""
+    if max(costs) > 10 * min(costs) > 0:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(8))
+        ax.set_xlim(left=0)
 
 
 def draw_norms(ax: Axes, names: Sequence[str], norms: Sequence[float], n_old: int) -> None:

@@ -13,7 +13,7 @@ from cilkit.machine.lock import check_writable
 from cilkit.metrics import tested_on
 from cilkit.runs.outputs import DRAWN, check_ours
 from cilkit.runs.records import RECORDS, Record, read_records, run_record, stage_records
-from cilkit.show.figures import FIGURES, accuracy_per_stage
+from cilkit.show.figures import FIGURES, accuracy_over_cost, accuracy_per_stage
 from cilkit.show.layout import Runs
 
 DPI = 150
@@ -23,9 +23,10 @@ MOST = 2  # settings in a label
 def plot(folders: Sequence[Path], out: Path | None = None) -> list[Path]:
     """Draw the accuracy of all runs in `folders`, and every figure of each method's first run.
 
-    The PNG files go to `out`, by default the first folder, in place of earlier ones of cilkit's;
-    their paths are returned. Raises `InputError` if there is nothing to draw, if `out` cannot be
-    written, or if it holds something else under one of these names.
+    Where there are several methods, their accuracy over what they cost, too. The PNG files go to
+    `out`, by default the first folder, in place of earlier ones of cilkit's; their paths are
+    returned. Raises `InputError` if there is nothing to draw, if `out` cannot be written, or if it
+    holds something else under one of these names.
     """
     if not folders:
         raise InputError("name at least one folder that `cilkit run` filled")
@@ -41,7 +42,10 @@ def plot(folders: Sequence[Path], out: Path | None = None) -> list[Path]:
 
 def drawn(runs: Runs) -> Iterator[Figure]:
     """Yield the figures, in the order of their names."""
-    yield accuracy_per_stage(runs, title=tested_on(*chain(*runs.values())) or None)
+    title = tested_on(*chain(*runs.values())) or None
+    yield accuracy_per_stage(runs, title=title)
+    if len(runs) > 1:
+        yield accuracy_over_cost(runs, title=title)
     for label, (first, *_) in runs.items():
         for draw in FIGURES.values():
             yield draw(first, title=", ".join(filter(None, [label, tested_on(first)])))
@@ -96,4 +100,5 @@ def figure_names(labels: Iterable[str] = ()) -> list[str]:
 
     labels = list(labels)
     starts = [f"{label}-".replace(" ", "-") for label in labels] if len(labels) > 1 else [""]
-    return ["accuracy.png", *(f"{start}{name}.png" for start in starts for name in FIGURES)]
+    common = ["accuracy.png", "cost.png"] if len(labels) > 1 else ["accuracy.png"]
+    return [*common, *(f"{start}{name}.png" for start in starts for name in FIGURES)]
