@@ -1,6 +1,6 @@
 """The one kind of error that is the user's to mend: shown as a sentence, without a traceback."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -25,6 +25,11 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     near = get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)
     hint = f"; did you mean {spelt[near[0]]!r}?" if near else ""
     return InputError(f"unknown {kind} {name!r}; known: {', '.join(known)}{hint}")
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first few of many names."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def shown(value: Any) -> str:

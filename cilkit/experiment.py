@@ -110,7 +110,8 @@ def naming(dataset: DataSet | None, config: Config) -> Config:
     if not isinstance(dataset, DataSet):
         raise InputError(
             f"dataset is a {type(dataset).__name__}; make a DataSet of arrays, by DataSet.of("
-            f"train_images, train_labels, test_images, test_labels)"
+            f"train_images, train_labels, test_images, test_labels), or of torch's, by "
+            f"DataSet.from_torch(train, test)"
         )
     return replace(config, dataset=dataset.name)
 

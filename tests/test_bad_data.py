@@ -408,16 +408,17 @@ def test_images_that_are_no_pixels_are_refused(images: object, sentence: str) ->
 @pytest.mark.parametrize(
     ("labels", "sentence"),
     [
-        ([0, 1, 3, 0, 1, 3], "train_labels lacks 2; each of the 4 classes"),
-        ([1, 2, 3, 1, 2, 3], "train_labels lacks 0"),
-        ([-1, 0, 1, 2, 0, 1], "train_labels holds -1; labels run from 0 to 2"),
-        (["cat", "dog", "eel"] * 2, r"train_labels holds text \('cat'\).*return_inverse"),
+        ([0, 1, 3, 0, 1, 3], "test_labels holds 2; the classes are 0, 1, 3"),
+        ([1, 2, 3, 1, 2, 3], "test_labels holds 0; the classes are 1, 2, 3"),
+        (["cat", "dog", "eel"] * 2, "test_labels holds 0; the classes are cat, dog, eel"),
         ([0, 1, 2], r"has the shape \(3,\); 6 images need \(6,\)"),
         (np.eye(3)[[0, 1, 2, 0, 1, 2]], r"has the shape \(6, 3\)"),
-        ([0, 1, 2, 0, 1, 1.5], "must be whole numbers; one is 1.5"),
+        ([0, 1, 2, 0, 1, 1.5], "must be whole numbers, or texts; one is 1.5"),
     ],
 )
-def test_labels_that_do_not_count_up_from_0_are_refused(labels: object, sentence: str) -> None:
+def test_labels_that_name_no_classes_or_others_than_the_tests_are_refused(
+    labels: object, sentence: str
+) -> None:
     with pytest.raises(InputError, match=sentence):
         DataSet.of(*arrays(labels=labels))
 
@@ -443,10 +444,22 @@ def test_an_npz_file_is_a_data_set(tmp_path: Path) -> None:
     assert torch.equal(dataset.train.images(), DataSet.of(*arrays()).train.images())
 
 
+def test_an_npz_file_may_hold_texts_for_labels_and_a_scale(tmp_path: Path) -> None:
+    images, _, *_ = arrays()
+    words = np.array(["cat", "dog", "eel"] * 2)
+    # mypy takes one of the names to be `allow_pickle`.
+    content: dict[str, Any] = dict(zip(ARRAYS, (images, words, images, words), strict=True))
+    np.savez(tmp_path / "mine.npz", **content | {"scale": (0, 510)})
+    dataset = build_dataset(config_for(tmp_path / "mine.npz", dataset="npz"))
+    assert dataset.class_names == ("cat", "dog", "eel")
+    assert int(dataset.train.images().max()) == 128
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"train_labels": ["cat", "dog", "eel"] * 2}, "train_labels holds text ('cat')"),
+        ({"train_labels": ["cat", "dog", "eel"] * 2}, "test_labels holds 0; the classes are cat"),
+        ({"scale": (0, 5)}, "train_images has pixels from 0 to 255, beyond scale=(0, 5)"),
         ({"test_labels": [0, 1, 3, 0, 1, 3]}, "test_labels holds 3"),
         ({"train_images": np.full((6, 8, 8, 3), np.nan)}, "train_images holds NaN"),
         ({"class_names": "one name for all"}, "train_labels holds 1; labels run from 0 to 0"),

@@ -41,8 +41,8 @@ def as_array(values: Any, what: str) -> NDArray[Any]:
     """Return whatever NumPy makes of the values; refuse what it can make nothing of."""
     if isinstance(values, Dataset | DataLoader):
         raise InputError(
-            f"{what} is a {type(values).__name__} of torch; give the images and labels of a data "
-            f"set: images, labels = zip(*(data[i] for i in range(len(data))))"
+            f"{what} is a {type(values).__name__} of torch; give images and labels, or the whole "
+            f"data sets to DataSet.from_torch"
         )
     if np.ma.is_masked(values):
         raise InputError(f"{what} has masked values; fill them, or leave their images out")
@@ -105,14 +105,46 @@ class Scale(NamedTuple):
         return (self.high > 1 + ROUNDING) == (other.high > 1 + ROUNDING)
 
 
-def pixels_of(**parts: Any) -> list[Tensor]:
+def pixels_of(scale: Any = None, **parts: Any) -> list[Tensor]:
     """Return the images of all parts as (N, C, H, W) uint8; the parts' names stand in errors.
 
     Accepted: (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3; whole numbers from 0 to 255,
-    floats from 0 to 1, or truth values, on one scale. Raises `InputError` for anything else.
+    floats from 0 to 1, or truth values, on one scale; or numbers between black and white, where
+    `scale` says what these are. Raises `InputError` for anything else.
     """
     arrays = {what: numbers_of(images, what) for what, images in parts.items()}
+    if scale is None:
+        pixels = [as_bytes(arrays[what], white) for what, white in whites(arrays).items()]
+    else:
+        pixels = [as_bytes(array, *ends(array, scale, what)) for what, array in arrays.items()]
+    pixels = [channels_second(each, what) for each, what in zip(pixels, arrays, strict=True)]
+    return [torch.from_numpy(np.require(each, requirements=["C", "W"])) for each in pixels]
+
+
+def ends(array: NDArray[Any], scale: Any, what: str) -> tuple[float, float]:
+    """Return white and black, as they are given; refuse pixels that do not lie between them."""
+    try:
+        black, white = map(float, scale)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"scale is {shown(scale)}; give two numbers, black and white, such as (0, 255)"
+        ) from error
+    if not (np.isfinite([black, white]).all() and black != white):
+        raise InputError(f"scale is {shown(scale)}; give two different numbers")
+    low, high = range_of(array, what)
+    shares = [(end - black) / (white - black) for end in (low, high)]
+    if min(shares) < -ROUNDING or max(shares) > 1 + ROUNDING:
+        raise InputError(
+            f"{what} has pixels from {low:.10g} to {high:.10g}, beyond scale=({black:.10g}, "
+            f"{white:.10g})"
+        )
+    return white, black
+
+
+def whites(arrays: Mapping[str, NDArray[Any]]) -> dict[str, int]:
+    """Return which number is white in each part, 1 or 255, where its pixels leave no doubt."""
     scales = {what: scale_of(array, what) for what, array in arrays.items()}
+    check_no_doubt(arrays, scales)
     for (one, first), (other, second) in combinations(scales.items(), 2):
         if not first.agrees(second):
             raise InputError(
@@ -120,19 +152,23 @@ def pixels_of(**parts: Any) -> list[Tensor]:
                 f"{second.low:.10g} to {second.high:.10g}: what is white? Give both as whole "
                 f"numbers from 0 to 255, or both as floats from 0 to 1"
             )
-    pixels = [
-        channels_second(as_bytes(array, scales[what].white), what) for what, array in arrays.items()
-    ]
-    return [torch.from_numpy(np.require(each, requirements=["C", "W"])) for each in pixels]
+    return {what: scale.white for what, scale in scales.items()}
+
+
+def check_no_doubt(arrays: Mapping[str, NDArray[Any]], scales: Mapping[str, Scale]) -> None:
+    """Refuse floats that are all whole and none near 255: white may be 16, as in some digits."""
+    bright = any(scale.sure and scale.white == 255 for scale in scales.values())
+    for what, (low, high, white, _) in scales.items():
+        if not bright and arrays[what].dtype.kind == "f" and white == 255:
+            raise InputError(
+                f"{what} has floats from {low:.10g} to {high:.10g}, all of them whole: what is "
+                f"white? Say scale=(0, 255), or scale=(0, {high:.10g})"
+            )
 
 
 def scale_of(array: NDArray[Any], what: str) -> Scale:
     """Return the scale of pixels; refuse those that are on none."""
-    if array.size == 0:
-        raise InputError(f"{what} is empty")
-    low, high = float(array.min()), float(array.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise InputError(f"{what} holds NaN or infinite pixels")
+    low, high = range_of(array, what)
     between = fractions(array)
     if array.dtype.kind in "bf" and low >= -ROUNDING and high <= 1 + ROUNDING:
         return Scale(low, high, 1, sure=array.dtype.kind == "b" or between.size > 0)
@@ -140,8 +176,19 @@ def scale_of(array: NDArray[Any], what: str) -> Scale:
         return Scale(low, high, 255, sure=high > 127)
     raise InputError(
         f"{what} has pixels from {low:.10g} to {high:.10g}{closer(low, high, between)}; they must "
-        f"be whole numbers from 0 to 255, or floats from 0 to 1, not normalised yet"
+        f"be whole numbers from 0 to 255, or floats from 0 to 1, not normalised yet; or say by "
+        f"scale=(black, white) what they are"
     )
+
+
+def range_of(array: NDArray[Any], what: str) -> tuple[float, float]:
+    """Return the lowest and the highest pixel."""
+    if array.size == 0:
+        raise InputError(f"{what} is empty")
+    low, high = float(array.min()), float(array.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InputError(f"{what} holds NaN or infinite pixels")
+    return low, high
 
 
 def closer(low: float, high: float, between: NDArray[Any]) -> str:
@@ -158,11 +205,12 @@ def fractions(array: NDArray[Any]) -> NDArray[Any]:
     return array[np.abs(array - np.rint(array)) > ROUNDING]
 
 
-def as_bytes(array: NDArray[Any], white: int) -> NDArray[np.uint8]:
-    """Return pixels as bytes: 0 stays black, and `white` becomes 255."""
-    if array.dtype == np.uint8:
+def as_bytes(array: NDArray[Any], white: float, black: float = 0) -> NDArray[np.uint8]:
+    """Return pixels as bytes: `black` becomes 0, and `white` 255."""
+    if array.dtype == np.uint8 and (black, white) == (0, 255):
         return array
-    return np.rint(array * (255.0 / white)).clip(0, 255).astype(np.uint8)
+    pixels = array - black if black else array
+    return np.rint(pixels * (255.0 / (white - black))).clip(0, 255).astype(np.uint8)
 
 
 def channels_second(array: NDArray[np.uint8], what: str) -> NDArray[np.uint8]:
@@ -176,76 +224,6 @@ def channels_second(array: NDArray[np.uint8], what: str) -> NDArray[np.uint8]:
             f"(N, C, H, W), with one colour or three"
         )
     return array.transpose(0, 3, 1, 2) if last else array
-
-
-# Labels and names
-
-
-def labels_of(labels: Any, count: int, what: str) -> NDArray[Any]:
-    """Return `count` labels as an array (N,); raises `InputError` if they are no whole numbers."""
-    array = as_array(labels, what)
-    if array.dtype.kind in "US" and array.size:
-        raise InputError(
-            f"{what} holds text ({str(array.flat[0])!r:.40}); give whole numbers from 0, and the "
-            f"names as class_names: names, labels = numpy.unique(labels, return_inverse=True)"
-        )
-    array = numbers_of(array, what)
-    if array.shape != (count,):
-        raise InputError(f"{what} has the shape {array.shape}; {count} images need ({count},)")
-    wrong = array[~np.isfinite(array) | (array != np.rint(array))]
-    if wrong.size:
-        raise InputError(f"{what} must be whole numbers; one is {wrong[0]}")
-    return array
-
-
-def numbered(labels: NDArray[Any], n_classes: int, what: str) -> Tensor:
-    """Return labels as (N,) int64; refuse those that do not run from 0 to `n_classes` - 1."""
-    found = {int(label) for label in np.unique(labels).tolist()}
-    if strange := sorted(found - set(range(n_classes))):
-        raise InputError(f"{what} holds {strange[0]}; labels run from 0 to {n_classes - 1}")
-    if missing := sorted(set(range(n_classes)) - found):
-        raise InputError(
-            f"{what} lacks {', '.join(map(str, missing[:5]))}; each of the {n_classes} classes "
-            f"needs an image{NO_GAPS if what == 'train_labels' else ''}"
-        )
-    return torch.from_numpy(labels.astype(np.int64))
-
-
-def names_of(class_names: Any, labels: NDArray[Any]) -> tuple[str, ...]:
-    """Return the classes' names by label: of a list, a dict such as `class_to_idx`, or numbers."""
-    if class_names is None:
-        return tuple(map(str, range(count_classes(labels))))
-    if isinstance(class_names, Mapping):
-        class_names = by_label(class_names)
-    try:
-        names = list(class_names)
-    except TypeError as error:
-        raise InputError(f"class_names is {shown(class_names)}; give a list of names") from error
-    return tuple(n.decode(errors="replace") if isinstance(n, bytes) else str(n) for n in names)
-
-
-def count_classes(labels: NDArray[Any]) -> int:
-    """Return how many classes there are, if the labels to train with count them from 0."""
-    found = np.unique(labels)
-    if (highest := int(found[-1])) >= len(labels):  # before there is a name for each number
-        raise InputError(f"train_labels run up to {highest}, but only {len(found)} differ{NO_GAPS}")
-    return max(highest, 0) + 1
-
-
-NO_GAPS = ": numpy.unique(labels, return_inverse=True)[1] has no gaps"
-
-
-def by_label(pairs: Mapping[Any, Any]) -> list[Any]:
-    """Return the names of a dict from names to labels, or from labels to names, by label."""
-    keys, values = list(pairs), list(pairs.values())
-    for labels, names in ((values, keys), (keys, values)):
-        with suppress(TypeError):  # of what cannot be a label
-            if sorted(labels) == list(range(len(labels))):
-                return [names[labels.index(label)] for label in range(len(labels))]
-    raise InputError(
-        f"class_names is a dict from {shown(keys)} to {shown(values)}; it must give each "
-        f"label from 0 to {len(keys) - 1} once, as class_to_idx does"
-    )
 
 
 def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

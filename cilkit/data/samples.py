@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cilkit.data.arrays import labels_of, names_of, numbered, pixels_of, statistics
+from cilkit.data.arrays import pixels_of, statistics
+from cilkit.data.labels import classes_of, labels_of, numbered
+from cilkit.data.pairs import pairs_of
 from cilkit.data.store import Files, Store, joined, kept, picture_of
 from cilkit.errors import InputError
 
@@ -79,28 +81,53 @@ class DataSet:
         train_labels: Any,
         test_images: Any,
         test_labels: Any,
-        class_names: Sequence[str] | Mapping[str, int] | None = None,
+        class_names: Sequence[str] | Mapping[Any, Any] | None = None,
         name: str = "arrays",
+        *,
+        scale: Sequence[float] | None = None,
     ) -> "DataSet":
         """Return a data set of arrays or tensors; `build(config, dataset=...)` takes it.
 
         Images: (N, H, W), (N, H, W, C) or (N, C, H, W), bytes or floats in [0, 1]; one scale for
-        both parts. Labels: (N,) whole numbers from 0 without gaps. Names: a list, or a dict such as
-        torchvision's `class_to_idx`. Raises `InputError` for anything else.
+        both parts. What else they are, `scale` says: the numbers that are black and white, such as
+        (-1, 1). Labels: (N,) texts or whole numbers, which name their classes and order them, too,
+        unless there are names: a list for the labels 0, 1, 2, ..., or a dict such as torchvision's
+        `class_to_idx`. Raises `InputError` for anything else.
         """
-        train, test = pixels_of(train_images=train_images, test_images=test_images)
+        train, test = pixels_of(scale, train_images=train_images, test_images=test_images)
         if (one := tuple(train.shape[1:])) != (other := tuple(test.shape[1:])):
             raise InputError(f"images to train with are {one}, to test with {other}")
         learnt = labels_of(train_labels, len(train), "train_labels")
         tested = labels_of(test_labels, len(test), "test_labels")
-        names = names_of(class_names, learnt)
+        classes, names = classes_of(class_names, learnt)
         return cls(
             name,
-            Samples.of(train, numbered(learnt, len(names), "train_labels")),
-            Samples.of(test, numbered(tested, len(names), "test_labels")),
+            Samples.of(train, numbered(learnt, classes, "train_labels")),
+            Samples.of(test, numbered(tested, classes, "test_labels")),
             names,
             *statistics(train),
         )
+
+    @classmethod
+    def from_torch(
+        cls,
+        train: Any,
+        test: Any,
+        class_names: Sequence[str] | Mapping[Any, Any] | None = None,
+        name: str = "torch",
+        *,
+        scale: Sequence[float] | None = None,
+    ) -> "DataSet":
+        """Return a data set of two of torch's, each with a length and pairs of image and label.
+
+        Images are Pillow's or tensors, all of one size, and labels as for `of`, which says what
+        `scale` is. Names are by default torchvision's `classes`. Each image is read once, into
+        memory: leave random transforms out, training has its own (`augment`).
+        """
+        images, labels = pairs_of(train, "train")
+        test_images, test_labels = pairs_of(test, "test")
+        names = getattr(train, "classes", None) if class_names is None else class_names
+        return cls.of(images, labels, test_images, test_labels, names, name, scale=scale)
 
 
 def gathered(parts: Sequence[Samples]) -> Samples:

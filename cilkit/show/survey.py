@@ -13,9 +13,8 @@ from cilkit.data.damage import Answer, check_torchvision, content, look_at
 from cilkit.data.datasets import build_dataset
 from cilkit.data.samples import DataSet, Samples
 from cilkit.data.sources.folders import inner_folders, skipped
-from cilkit.data.sources.split import some
 from cilkit.data.store import Files
-from cilkit.errors import InputError
+from cilkit.errors import InputError, some
 from cilkit.machine.lock import check_writable
 from cilkit.runs.outputs import DRAWN, SHEET, check_ours
 from cilkit.runs.provenance import checksum

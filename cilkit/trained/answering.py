@@ -40,15 +40,18 @@ class Trained:
     class_names: tuple[str, ...]  # in order of arrival: those that it knows
     shape: tuple[int, ...]  # of an image: colours, height, width
 
-    def predict(self, images: Any, top: int | None = None) -> list[list[Answer]]:
+    def predict(
+        self, images: Any, top: int | None = None, *, scale: Sequence[float] | None = None
+    ) -> list[list[Answer]]:
         """Return, for each image, the `top` classes with their probabilities, the best one first.
 
         Images are paths, Pillow's images, or arrays: one of them or a list. They are cut and
-        resized as in training; arrays must have the right size. Where a method has a rule of its
+        resized as in training; arrays must have the right size, and what `DataSet.of` wants of
+        pixels, `scale` included. Where a method has a rule of its
         own (see `Learner.scores`), its shares add up to 1 and are no probabilities. Raises
         `InputError`, and for a file `BadImage` or `Unreadable`, which are kinds of `OSError`.
         """
-        chunks = pixels_in_chunks(images, self.shape, self.learner.config)
+        chunks = pixels_in_chunks(images, self.shape, self.learner.config, scale)
         return [answer for pixels in chunks for answer in self.answers(pixels, top)]
 
     def answers(self, pixels: Tensor, top: int | None = None) -> list[list[Answer]]:
@@ -87,14 +90,16 @@ def load(out: Path | str, device: str = "auto", stage: int | None = None) -> Tra
     return Trained(learner, scenario.class_names[:known], tuple(run.images["shape"]))
 
 
-def pixels_in_chunks(images: Any, shape: Sequence[int], config: Config) -> Iterator[Tensor]:
+def pixels_in_chunks(
+    images: Any, shape: Sequence[int], config: Config, scale: Sequence[float] | None = None
+) -> Iterator[Tensor]:
     """Yield images of any kind as a model of this shape sees them, (B, C, H, W) uint8."""
     some = [images] if isinstance(images, PICTURE) else images
     if isinstance(some, list | tuple) and some and all(isinstance(one, PICTURE) for one in some):
         for start in range(0, len(some), CHUNK):
             yield torch.stack([cut(one, shape, config) for one in some[start : start + CHUNK]])
     else:
-        yield from pixels_of_arrays(images, tuple(shape)).split(CHUNK)
+        yield from pixels_of_arrays(images, tuple(shape), scale).split(CHUNK)
 
 
 def cut(image: str | PathLike[str] | Image.Image, shape: Sequence[int], config: Config) -> Tensor:
@@ -116,12 +121,14 @@ def cut(image: str | PathLike[str] | Image.Image, shape: Sequence[int], config: 
     return square(picture, height, config.crop_pct)[:channels]
 
 
-def pixels_of_arrays(images: Any, shape: tuple[int, ...]) -> Tensor:
+def pixels_of_arrays(
+    images: Any, shape: tuple[int, ...], scale: Sequence[float] | None = None
+) -> Tensor:
     """Return an array of one image or of many as (N, C, H, W) uint8."""
     array = numbers_of(images, "images")
     if array.ndim == 2 or array.shape in (shape, (*shape[1:], shape[0])):
         array = array[None]
-    [pixels] = pixels_of(images=array)
+    [pixels] = pixels_of(scale, images=array)
     if tuple(pixels.shape[1:]) != shape:
         there, here = (" × ".join(map(str, each)) for each in (pixels.shape[1:], shape))
         raise InputError(

@@ -14,9 +14,9 @@ from cilkit.config import Config, as_path, names_of
 from cilkit.data.images import BadImage, Unreadable, check_image
 from cilkit.data.samples import DataSet, Samples, gathered, join
 from cilkit.data.scenario import Scenario, Stage, class_increments
-from cilkit.data.sources.split import alike, some
+from cilkit.data.sources.split import alike
 from cilkit.data.store import Files, restored_store, store_state
-from cilkit.errors import InputError
+from cilkit.errors import InputError, some
 from cilkit.experiment import (
     Observer,
     build_learner,

@@ -12,10 +12,10 @@ from cilkit.config import Config
 from cilkit.data.arrays import statistics
 from cilkit.data.images import SUFFIXES, BadImage, Unreadable
 from cilkit.data.samples import DataSet, Samples
-from cilkit.data.sources.split import alike, some, split
+from cilkit.data.sources.split import alike, split
 from cilkit.data.store import Files
 from cilkit.data.validation import marks_of, parted
-from cilkit.errors import InputError
+from cilkit.errors import InputError, some
 
 TEST_FOLDERS = ("val", "test")
 # What systems, file managers, network disks and Python leave, in any case; names with a dot too.

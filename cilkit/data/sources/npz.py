@@ -18,8 +18,9 @@ from cilkit.errors import InputError
 def npz(config: Config) -> DataSet:
     """Load the four arrays of a file made by `numpy.savez`; `DataSet.of` says what they may hold.
 
-    `train_images`, `train_labels`, `test_images`, `test_labels`, and `class_names` if you like. A
-    file of features has `mean` and `std`, too, in place of the statistics of its images.
+    `train_images`, `train_labels`, `test_images`, `test_labels`, and `class_names` and `scale` if
+    you like. A file of features has `mean` and `std`, too, in place of the statistics of its
+    images.
     """
     path = config.data_path
     try:
@@ -38,15 +39,16 @@ def npz(config: Config) -> DataSet:
         )
     names = arrays.get("class_names")
     given = None if names is None else names.flatten()
-    train_images, train_labels, test_images, test_labels = (arrays[name] for name in ARRAYS)
     try:
-        images = (train_images, train_labels, test_images, test_labels)
-        return with_scale(DataSet.of(*images, given, path.stem), arrays)
+        train, train_labels, test, test_labels = (arrays[name] for name in ARRAYS)
+        how: Any = {"name": path.stem, "scale": arrays.get("scale")}
+        dataset = DataSet.of(train, train_labels, test, test_labels, given, **how)
+        return with_statistics(dataset, arrays)
     except InputError as error:
         raise InputError(f"in {str(path)!r}, {error}") from error
 
 
-def with_scale(dataset: DataSet, arrays: Mapping[str, NDArray[Any]]) -> DataSet:
+def with_statistics(dataset: DataSet, arrays: Mapping[str, NDArray[Any]]) -> DataSet:
     """Return the data set with the mean and the deviation of each channel that the file names."""
     if not {"mean", "std"} <= arrays.keys():
         return dataset

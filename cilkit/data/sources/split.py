@@ -14,7 +14,7 @@ import torch
 
 from cilkit.data.samples import Samples
 from cilkit.data.store import Files
-from cilkit.errors import InputError
+from cilkit.errors import InputError, some
 
 WORDS = {"train": True, "1": True, "test": False, "val": False, "0": False}
 
@@ -115,8 +115,3 @@ def alike(path: str) -> str:
     A Mac spells é as a letter and an accent (NFD), most others as one letter (NFC).
     """
     return unicodedata.normalize("NFC", posixpath.normpath(path.replace("\\", "/")))
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first few of many names."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
