@@ -19,6 +19,7 @@ from cilkit.teaching import (
     Frame,
     Moving,
     Plot,
+    Table,
     explore,
     heat,
     herding_playground,
@@ -170,3 +171,9 @@ def test_without_a_kernel_a_slider_is_drawn_at_its_first_value() -> None:
         3,
         0.5,
     )
+
+
+def test_a_table_reads_the_same_on_a_page_and_in_a_terminal() -> None:
+    table = Table(["recipe", "γ"], [["a < b", "0.80"], ["longer name", "1.12"]])
+    assert "<tr><td>a &lt; b</td><td>0.80</td></tr>" in table._repr_html_()
+    assert repr(table).splitlines() == ["recipe       γ", "a < b        0.80", "longer name  1.12"]

@@ -1,9 +1,9 @@
-"""Links to what is no heading: the laboratory's settings, and a word of the glossary."""
+"""Links to a place of a page: a word of the glossary, a section, settings of the laboratory."""
 
 import re
 from typing import Any
 
-PLACE = re.compile(r"\[([^\[\]]+)\]\(((?:\.\./)?(?:lab|glossary))\.md(#[^)]+)\)")
+PLACE = re.compile(r"\[([^\[\]]+)\]\(((?:\.\./)?[\w/]+)\.(?:md|ipynb)(#[^)]+)\)")
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -13,5 +13,5 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 def lead_to_the_place(app: Any, page: str, source: list[str]) -> None:
-    """Write such links as HTML, in which they are no cross-references that Sphinx would look up."""
+    """Write links to a place of a page as HTML, in which they are no cross-references."""
     source[0] = PLACE.sub(r"<a href='\2.html\3'>\1</a>", source[0])

@@ -15,11 +15,13 @@ from cilkit.teaching.playground import herding_playground
 from cilkit.teaching.source import source
 from cilkit.teaching.stored import stored
 from cilkit.teaching.svg import Plot, heat
+from cilkit.teaching.table import Table
 
 __all__ = [
     "Frame",
     "Moving",
     "Plot",
+    "Table",
     "accuracy_by_gamma",
     "draws_by_recipe",
     "explore",
