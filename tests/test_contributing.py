@@ -148,7 +148,7 @@ def test_the_example_of_a_chapter_has_the_cell_that_the_tag_names(tag: str, chap
 
 def test_the_example_of_a_chapter_does_not_give_its_solution_away(chapter: Path) -> None:
     [cell] = test_notebooks.cells(chapter, "code", "check")
-    assert cell["outputs"][0]["text"][0].startswith("Not yet")
+    assert cell["outputs"][0]["data"]["text/plain"][0].startswith("Not yet")
 
 
 @pytest.mark.parametrize("section", SECTIONS)

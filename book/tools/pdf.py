@@ -151,6 +151,9 @@ def gather_answers(body: Tag, questions: Tag) -> None:
             answers += f"<p><strong>{letter}.</strong> {choice.decode_contents()}</p>"
             question = choice.wrap(parse("").new_tag("p"))
             choice.replace_with(parse(f"<strong>{letter}.</strong>{text}"))
+    for asked in body.select(".asked"):
+        answers += f"<h3>On paper</h3>{''.join(map(explained, asked('details')))}"
+        asked.decompose()
     for cell in body.select(".tag_solution"):
         cell.summary.decompose()
         cell.details.unwrap()
@@ -158,6 +161,12 @@ def gather_answers(body: Tag, questions: Tag) -> None:
     where = '<p>Answers: page <a class="number" href="#answers">000</a>.</p>'
     questions.append(parse(where))
     body.append(parse(f'<section id="answers"><h2>Answers</h2>{answers}</section>'))
+
+
+def explained(answer: Tag) -> str:
+    """Return an answer to a question, and what is to be said of it."""
+    given = answer.summary.extract().get_text()
+    return f"<p><strong>{escape(given)}:</strong> {answer.decode_contents()}</p>"
 
 
 def anchor(page: str, fragment: str = "") -> str:

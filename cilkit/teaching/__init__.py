@@ -8,6 +8,7 @@ from cilkit.teaching.chapters.gamma import accuracy_by_gamma
 from cilkit.teaching.chapters.one_run import matrix_by_stage, norms_by_epoch
 from cilkit.teaching.chapters.plane import prototypes_in_the_plane
 from cilkit.teaching.chapters.shares import shares_by_processes
+from cilkit.teaching.exercises import check
 from cilkit.teaching.explore import explore
 from cilkit.teaching.lab import laboratory
 from cilkit.teaching.moving import Frame, Moving
@@ -23,6 +24,7 @@ __all__ = [
     "Plot",
     "Table",
     "accuracy_by_gamma",
+    "check",
     "draws_by_recipe",
     "explore",
     "heat",
