@@ -61,6 +61,33 @@ def test_a_chapter_says_what_it_gives_and_what_it_takes(path: Path) -> None:
         assert promise in first
 
 
+def minutes(path: Path) -> float:
+    """Return how long a chapter takes: 238 words a minute (Brysbaert, 2019), and our own rates."""
+    text = re.sub(r'<div class="asked">.*?</div>|\$\$.*?\$\$', "", prose(path), flags=re.DOTALL)
+    text = re.sub(r"\]\([^)]*\)|<[^>]+>", " ", text)  # where links lead, and tags
+    read = len(re.findall(r"[^\W\d_][\w'’-]*", text)) / 238
+    shown = [c for c in cells(path, "code") if "hide-input" not in c["metadata"].get("tags", [])]
+    read += sum(bool(line.strip()) for c in shown for line in c["source"]) / 30
+    outputs = json.dumps([c["outputs"] for c in cells(path, "code")])
+    looked = outputs.count("<figure ") + 0.5 * outputs.count('"image/')
+    done = 5 * len(cells(path, "code", "exercise"))
+    return read + looked + done + 1 + 1.5  # two questions, one exercise on paper
+
+
+def stated(path: Path) -> int:
+    return int(re.findall(r"\*\*Time\*\*: (\d+) minutes", prose(path))[0])
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
+def test_a_chapter_takes_no_longer_than_it_says(path: Path) -> None:
+    assert minutes(path) <= stated(path) + 2.5
+
+
+def test_the_first_five_chapters_take_two_hours() -> None:
+    assert sum(map(minutes, CHAPTERS[:5])) <= 120
+    assert sum(map(stated, CHAPTERS[:5])) <= 120
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)
 def test_every_choice_of_the_two_questions_is_explained(path: Path) -> None:
     questions = prose(path).split("## Questions")[1].split("## Exercise")[0]

@@ -46,8 +46,8 @@ def verdicts(path: Path, tags: set[str]) -> list[bool]:
     found = []
     for source in ("".join(c["source"]) for c in cells if tags & {*c["metadata"].get("tags", [])}):
         exec(source, names)
-        if (last := source.splitlines()[-1]).startswith("check("):
-            found.append(eval(last, names).right)
+        if call := re.search(r'^(?:assert )?(check\(".+\))', source, re.MULTILINE):
+            found.append(eval(call[1], names).right)
     return found
 
 

@@ -27,6 +27,8 @@ PROMPTS = {
     "Hide a solution": "隐藏解答",
     "Show the code": "显示代码",
     "Hide the code": "隐藏代码",
+    "Show what must hold": "显示必须成立的断言",
+    "Hide what must hold": "隐藏必须成立的断言",
 }
 
 

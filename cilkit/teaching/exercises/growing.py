@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from cilkit.config import Config
 from cilkit.data.samples import DataSet, Samples
 from cilkit.data.scenario import Stage
 from cilkit.experiment import build
@@ -123,7 +122,7 @@ def looks_at_samples(answer: Answer) -> Iterator[Look]:
     """Look at two stages of two classes with 20 images each, and 5 exemplars of each old one."""
     images, labels = torch.zeros(80, 1, 8, 8, dtype=torch.uint8), torch.arange(4).repeat(20)
     dataset = DataSet.of(images, labels, images, labels)
-    config = Config(method="replay", increment=2, budget=10, augment="none", backbone="mlp")
+    config = Replay.Settings(increment=2, budget=10, augment="none", backbone="mlp")
 
     def counts(number: int) -> list[int]:
         learner, scenario = build(config, dataset)

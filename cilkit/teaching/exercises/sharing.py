@@ -1,6 +1,7 @@
 """What is put together and shared out: a batch, and the images of a test (chapters 8 and 9)."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -102,8 +103,8 @@ def looks_at_shares(answer: Answer) -> Iterator[Look]:
 
     for count, size in ((6, 4), (8, 8), (3, 5), (0, 2)):
         what = f"{count} images, {size} processes"
-        yield f"{what}, all shares together", lambda c=count, s=size: all_of(c, s)
-        yield f"{what}, the largest share less the smallest", lambda c=count, s=size: uneven(c, s)
+        yield f"{what}, all shares together", partial(all_of, count, size)
+        yield f"{what}, the largest share less the smallest", partial(uneven, count, size)
 
 
 SHARE = Exercise(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ def on(cases: Mapping[str, tuple[Any, ...]]) -> Looks:
 
     def looks(answer: Answer) -> Iterator[Look]:
         for name, arguments in cases.items():
-            yield name, lambda a=arguments: answer(*deepcopy(a))
+            yield name, partial(answer, *deepcopy(arguments))
         first = deepcopy(next(iter(cases.values())))
         yield "The first argument, after a call", lambda: (answer(*first), first[0])[1]
 
@@ -85,8 +86,9 @@ def outcome(look: Callable[[], Any]) -> Any:
 def alike(found: Any, true: Any) -> bool:
     """Tell whether two results are equal, as numbers, up to rounding."""
     try:
-        within = {"rtol": 1e-4, "atol": 1e-6, "equal_nan": True}
-        torch.testing.assert_close(as_numbers(found), as_numbers(true), **within)
+        torch.testing.assert_close(
+            as_numbers(found), as_numbers(true), rtol=1e-4, atol=1e-6, equal_nan=True
+        )
     except (AssertionError, TypeError, ValueError, RuntimeError):
         return False
     return True
