@@ -232,8 +232,8 @@ def test_a_methods_page_has_the_published_numbers_of_the_page_of_all_methods(nam
     assert last == [value for value in table.get(name, []) if value]
 
 
-def test_chapter_9_has_the_published_numbers_of_the_page_of_all_methods() -> None:
-    page = prose(ROOT / "book" / "09_experiment.ipynb")
+def test_chapter_7_has_the_published_numbers_of_the_page_of_all_methods() -> None:
+    page = prose(ROOT / "book" / "07_measuring.ipynb")
     there = {row[0].strip("*").lower(): row[2] for row in cells_of(page, "method | average | last")}
     here = {row[0].strip("`"): row[3] for row in cells_of(PUBLISHED, "method")}
     both = there.keys() & here.keys()
