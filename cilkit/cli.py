@@ -111,7 +111,7 @@ class Compare:
 
     def __call__(self) -> None:
         """Compare, print the table, and draw."""
-        from cilkit.compare import axes, compare, planned
+        from cilkit.comparison import axes, compare, planned
         from cilkit.metrics import table
         from cilkit.runs.folder import check_comparison
         from cilkit.show.save import figure_names
@@ -321,7 +321,7 @@ class Presets:
 def leave(out: Path, records: Sequence[Record]) -> None:
     """Leave in a run's folder, in the main process, what its records make and what explains it."""
     if is_main():
-        from cilkit.compare import write_summary
+        from cilkit.comparison import write_summary
         from cilkit.metrics import summarise
 
         write_summary(out, summarise({run_record(records).config["method"]: [records]}))

@@ -12,7 +12,7 @@ from quick import QUICK
 
 from cilkit import InputError, read_records, run, summary
 from cilkit.cli import main
-from cilkit.compare import axes, compare, write_summary
+from cilkit.comparison import axes, compare, write_summary
 from cilkit.data.loader import Batch, Loader
 from cilkit.metrics import spread, table
 from cilkit.runs.checkpoint import NEWEST

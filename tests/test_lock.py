@@ -15,7 +15,7 @@ from trouble import cilkit, finish, start
 
 from cilkit import Config, InputError, run
 from cilkit.cli import main
-from cilkit.compare import compare
+from cilkit.comparison import compare
 from cilkit.machine.lock import LOCK, alone_in
 from cilkit.runs.records import Record
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cilkit.backbones import build_backbone
-from cilkit.compare import shares_first_stage
+from cilkit.comparison import shares_first_stage
 from cilkit.config import Config
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Scenario, Stage, build_scenario

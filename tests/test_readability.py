@@ -23,7 +23,7 @@ CORE += ["methods/wa.py", "loop.py", "functional.py"]
 
 
 # From what a user calls down to what knows nothing else: rooms import from those behind them alone.
-ROOMS = "cli teaching presets compare trained features experiment methods loop inference state"
+ROOMS = "cli teaching presets comparison trained features experiment methods loop inference state"
 ROOMS += (
     " show metrics learner memory runs data model heads backbones progress machine config plan"
     " functional errors"

@@ -16,7 +16,7 @@ from torch import Tensor
 from cilkit import METHODS, Config, DataSet, InputError, Learner, Samples, build, learn, load, run
 from cilkit.backbones import BACKBONES
 from cilkit.cli import main
-from cilkit.compare import compare
+from cilkit.comparison import compare
 from cilkit.data.store import picture_of
 from cilkit.inference import in_chunks
 from cilkit.runs import checkpoint

@@ -21,14 +21,19 @@ from cilkit.errors import InputError
 RECORDS = "records.jsonl"
 
 
-class Written:
-    """What becomes a line of JSON: once, since every checkpoint holds the lines of all records."""
+class Record:
+    """What happened in a run, as a line of its `records.jsonl`.
+
+    A `RunRecord` comes first, then an `EpochRecord` for each epoch, and a `StageRecord` for each
+    stage; a `ResumeRecord` where another number of processes went on. `run` returns them all, and
+    `read_records` those of a folder; `learn` yields those of epochs and stages.
+    """
 
     kind: ClassVar[str]
 
     @cached_property
     def line(self) -> str:
-        """The line, without its end."""
+        """The line, without its end; made once, since checkpoints hold the lines of all records."""
         return dumps({"kind": self.kind} | vars(self))
 
 
@@ -62,7 +67,7 @@ def with_nan(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class RunRecord(Written):
+class RunRecord(Record):
     """What was asked for, and on what."""
 
     kind: ClassVar[str] = "run"
@@ -78,7 +83,7 @@ class RunRecord(Written):
 
 
 @dataclass(frozen=True)
-class ResumeRecord(Written):
+class ResumeRecord(Record):
     """From here on, another number of processes did the work: the same result, up to noise."""
 
     kind: ClassVar[str] = "resume"
@@ -88,7 +93,7 @@ class ResumeRecord(Written):
 
 
 @dataclass(frozen=True)
-class EpochRecord(Written):
+class EpochRecord(Record):
     """One pass over a stage's training samples."""
 
     kind: ClassVar[str] = "epoch"
@@ -128,7 +133,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class StageRecord(Written):
+class StageRecord(Record):
     """What the model knows after a stage."""
 
     kind: ClassVar[str] = "stage"
@@ -158,7 +163,6 @@ class StageRecord(Written):
         return self.cost.images / self.training_seconds if self.training_seconds else nan
 
 
-Record = RunRecord | ResumeRecord | EpochRecord | StageRecord
 KINDS: dict[str, type[Record]] = {
     cls.kind: cls for cls in (RunRecord, ResumeRecord, EpochRecord, StageRecord)
 }

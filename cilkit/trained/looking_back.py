@@ -11,8 +11,6 @@ from cilkit.errors import InputError, unknown
 from cilkit.inference import has_own_rule
 from cilkit.machine.lock import check_writable
 from cilkit.runs.outputs import DRAWN, check_free
-from cilkit.show.figures import answers_by_stage
-from cilkit.show.save import DPI
 from cilkit.trained.answering import load, pixels_in_chunks
 from cilkit.trained.finished import stages_kept
 
@@ -43,6 +41,9 @@ def look_back(run: Path | str, image: Any, device: str = "auto") -> LookingBack:
 
 def draw_by_stage(run: Path | str, image: Any, file: Path | str, device: str = "auto") -> None:
     """Draw what `look_back` returns, as a file in .png, which must not exist."""
+    from cilkit.show.figures import answers_by_stage  # matplotlib takes half a second
+    from cilkit.show.save import DPI
+
     file = as_path(file)
     if file.suffix != ".png":
         raise unknown("ending", file.suffix, [".png"])

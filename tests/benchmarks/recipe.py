@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cilkit import PRESETS, Config, run
-from cilkit.compare import KeepFirstStage, find_first_stage
+from cilkit.comparison import KeepFirstStage, find_first_stage
 from cilkit.config import as_path
 from cilkit.errors import lookup
 from cilkit.experiment import Observer
