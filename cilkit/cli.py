@@ -7,13 +7,14 @@ a preset gives them values, options change them.
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, cast, get_type_hints
 
 import tyro
 from tyro.conf import Fixed, OmitArgPrefixes, Positional, arg, subcommand
 
-from cilkit.config import Config, as_path, names_of
+from cilkit.config import Config, Precision, as_path, names_of
 from cilkit.data.datasets import DATASETS
 from cilkit.data.images import BadImage
 from cilkit.data.workers import lost_worker
@@ -144,7 +145,9 @@ class Extend:
     test_known: bool = False  # of classes that the run knows, leave all but the test images alone
     old_data: Path | None = None  # where the run's own data set is now, if it has moved
     budget: int | None = None  # exemplars kept from now on
-    device: str | None = None  # auto, cpu, cuda or cuda:N; by default as the run has it
+    device: str | None = None  # auto, cpu, cuda, cuda:N, mps or xpu; by default as the run has it
+    # float32, bf16, fp16 or auto; by default as the run has it
+    precision: Precision | None = None
     workers: int | None = None  # processes that read files; by default as the run has it
     keep_pixels: bool = False  # copy the exemplars' files into the folder at the end
     # keep the network after each stage in the folder, and copy those that the run has kept
@@ -159,7 +162,7 @@ class Extend:
 
         out, resume = as_path(self.out), self.resume or is_restarted()
         from_main(lambda: check_out(out, resume, [*figure_names(), README, SUMMARY]))
-        names = ("increment", "dataset", "budget", "device", "workers")
+        names = ("increment", "dataset", "budget", "device", "precision", "workers")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         given |= {n: getattr(self, n) for n in ("data_path", "split_file", "test_share")}
         with stoppable():
@@ -251,7 +254,7 @@ class Predict:
     json: bool = False  # write JSON, a line each
     stage: int | None = None  # as after this stage, from 1, of a run that was made --keep-stages
     by_stage: Path | None = None  # draw what each stage's model says of one image; a name in .png
-    device: str = "auto"  # auto, cpu, cuda or cuda:N
+    device: str = "auto"  # auto, cpu, cuda, cuda:N, mps or xpu
 
     def __call__(self) -> int:
         """Answer for every file that can be read; return 1 if there was another one."""
@@ -408,6 +411,7 @@ def explain(error: Exception) -> str:
 
 def parse(words: list[str]) -> Command:
     """Return the command, with the preset's settings where no option changes them."""
+    words = in_todays_words(words)
     command: Command = tyro.cli(
         commands(words),
         prog="cilkit",
@@ -449,6 +453,23 @@ def commands(words: Sequence[str]) -> Any:
         | Annotated[Export, subcommand("export")]
         | Annotated[Presets, subcommand("presets")]
     )
+
+
+# What options were called while two of the settings were on or off.
+FORMERLY = {
+    "--bf16": "--precision=bf16",
+    "--no-bf16": "--precision=float32",
+    "--channels-last": "--channels-last=True",
+    "--no-channels-last": "--channels-last=False",
+}
+
+
+def in_todays_words(words: Sequence[str]) -> list[str]:
+    """Return a command line with today's options: one of those that has a value is today's."""
+    return [
+        FORMERLY.get(word, word) if after.startswith("-") else word
+        for word, after in pairwise([*words, "--"])
+    ]
 
 
 def preset_in(words: Sequence[str]) -> str:

@@ -1,11 +1,12 @@
 """Every choice of one experiment, in one frozen place; each comment is also the option's help."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, SimpleNamespace
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from torch import Tensor
@@ -17,6 +18,8 @@ from cilkit.plan import Plan
 MACHINE_SETTINGS = frozenset(
     {"data_path", "weights", "download", "device", "threads", "workers", "save_every", "timeout"}
 )
+AUTO: Final = "auto"  # what suits the machine on which a run begins
+Precision = Literal["auto", "float32", "bf16", "fp16"]
 LEARNERS: dict[str, Any] = {}  # the methods by name, each with its `Settings`; see cilkit/methods
 
 
@@ -28,7 +31,7 @@ class OfItsMethod(type):
 
     def __call__(cls, **given: Any) -> Any:
         """Make a configuration of the class that its method has."""
-        given = vars(given.pop("others", SimpleNamespace())) | given
+        given = renamed(vars(given.pop("others", SimpleNamespace())) | given)
         method = given.get("method", Config.method)
         learner = LEARNERS.get(method) if isinstance(method, str) else None
         settings = learner.Settings if learner else cls  # `build` refuses unknown names
@@ -36,6 +39,15 @@ class OfItsMethod(type):
         strange = somebodys & given.keys() - {*names_of(settings)}
         others = SimpleNamespace(**{name: given.pop(name) for name in strange})
         return type.__call__(settings, **given, others=others)
+
+
+def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings under today's names: once, `bf16` was a setting, on or off."""
+    today = dict(settings)
+    if "bf16" in today:
+        was = today.pop("bf16")
+        today["precision"] = {True: "bf16", False: "float32"}.get(was, was)
+    return today
 
 
 def names_of(settings: Any) -> list[str]:
@@ -106,8 +118,10 @@ class Config(metaclass=OfItsMethod):
     warmup: int = 0  # epochs in which the learning rate rises to its highest
 
     device: str = "auto"  # auto, cpu, cuda or cuda:N
-    bf16: bool = False  # compute in bfloat16 where it is safe
-    channels_last: bool = False  # keep images as NHWC in memory
+    # the numbers to compute in where it is safe; fp16 needs a card; auto: what the machine that
+    # the run begins on computes in fastest, so its results depend on it
+    precision: Precision = "float32"
+    channels_last: bool | Literal["auto"] = False  # keep images as NHWC in memory
     sync_bn: bool = False  # batch norm over all processes' images together (needs GPUs)
     compile: bool = False  # compile the backbone (a minute at first)
     threads: int | None = None  # CPU threads of a process; None: torch decides
@@ -221,10 +235,12 @@ class Config(metaclass=OfItsMethod):
     def differences(self, stored: dict[str, Any]) -> list[tuple[str, Any, Any]]:
         """Return what decides a result and is another in `stored`: name, value there, value here.
 
-        A setting that is younger than the record counts as its default.
+        A setting that is younger than the record counts as its default. `auto` is no difference:
+        a run goes on as it began.
         """
-        there = type(self)(method=self.method).as_dict() | stored
-        return [(k, there[k], v) for k, v in self.science().items() if there[k] != v]
+        there = type(self)(method=self.method).as_dict() | renamed(stored)
+        mine = {k: v for k, v in self.science().items() if v != AUTO}
+        return [(k, there[k], v) for k, v in mine.items() if there[k] != v]
 
 
 def as_path(path: Path | str) -> Path:

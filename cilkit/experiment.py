@@ -1,5 +1,6 @@
 """From a configuration to records: `build` the parts, `run` an experiment. Chapters 6 and 9."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -10,7 +11,7 @@ import torch
 
 from cilkit.backbones import build_backbone, feature_size
 from cilkit.backbones.pretrained import Weights, check_size, origin, take_weights, weights_of
-from cilkit.config import Config, as_path
+from cilkit.config import AUTO, Config, as_path, renamed
 from cilkit.data.damage import check_torchvision, without_damage
 from cilkit.data.datasets import DATASETS, build_dataset
 from cilkit.data.loader import check_enough, smallest_share
@@ -23,6 +24,7 @@ from cilkit.errors import InputError, lookup, unknown
 from cilkit.inference import has_own_rule
 from cilkit.learner import Learner
 from cilkit.loop import learn
+from cilkit.machine.arithmetic import arithmetic_for, fastest
 from cilkit.machine.devices import find_device, synchronise
 from cilkit.machine.lock import alone_in
 from cilkit.machine.processes import from_main, is_main, one_at_first, world_size
@@ -45,6 +47,7 @@ from cilkit.runs.records import (
     RunRecord,
     StageRecord,
     epoch_records,
+    run_record,
     stage_records,
 )
 from cilkit.state import check_all_is_saved, restore, state_of
@@ -93,14 +96,20 @@ def read(config: Config, dataset: DataSet | None = None) -> DataSet:
 
 
 def build_learner(config: Config, scenario: Scenario) -> Learner:
-    """Return the learner, which knows nothing yet; refuse stages that cannot be trained."""
+    """Return the learner, which knows nothing yet; refuse stages that cannot be trained.
+
+    Its settings say what it computes in where `config` leaves it to the machine.
+    """
     check_stages(config, scenario)
     seed_all(config.seed)
     model = build_model(config, scenario).to(find_device(config.device))
     if config.sync_bn:
         model = synchronise(model)
     check_batch_norm(model, config, scenario)
-    return METHODS[config.method](model, config)
+    precision, channels_last, _ = model.arithmetic
+    return METHODS[config.method](
+        model, replace(config, precision=precision, channels_last=channels_last)
+    )
 
 
 def naming(dataset: DataSet | None, config: Config) -> Config:
@@ -182,9 +191,8 @@ def build_model(config: Config, scenario: Scenario) -> CilModel:
     normalise = Normalise(mean, std, config.enlarge)
     if config.compile:
         backbone.compile()
-    return CilModel(
-        backbone, classifier, normalise, bf16=config.bf16, channels_last=config.channels_last
-    )
+    arithmetic = arithmetic_for(config, backbone, min(size))
+    return CilModel(backbone, classifier, normalise, arithmetic=arithmetic)
 
 
 def run(
@@ -209,9 +217,10 @@ def run(
     config, out = naming(dataset, config), out and as_path(out)
     with alone_in(out):
         found = from_main(lambda: find_run(out, config, resume))
-        learner, scenario = build(config, dataset)
-        described = describe(config, scenario)
-        if begin_with := found or start:
+        begin_with = found or start
+        learner, scenario = build(as_it_began(config, begin_with), dataset)
+        described = describe(learner.config, scenario, learner.model.arithmetic.why)
+        if begin_with:
             check_same_data(begin_with.records[0], described)
             take_up(learner, scenario, begin_with)
         records = first_records(described, found, start)
@@ -252,6 +261,26 @@ def go_on(
         raise
     if keep_pixels:
         keep_files(out, learner.memory.exemplars.store)
+
+
+def as_it_began(config: Config, begin_with: Checkpoint | None) -> Config:
+    """Return settings that compute as a run began to, where they leave it to the machine.
+
+    A sentence tells if this machine would have chosen otherwise: its result would be another one.
+    """
+    if begin_with is None:
+        return config
+    stored = renamed(run_record(begin_with.records).config)
+    named = [name for name in ("precision", "channels_last") if getattr(config, name) == AUTO]
+    began = replace(config, **{name: stored[name] for name in named if name in stored})
+    here, why = fastest(find_device(config.device))
+    if is_main() and config.precision == AUTO and began.precision not in (AUTO, here):
+        warnings.warn(
+            f"the run began in {began.precision} and goes on so; by itself, this machine would "
+            f"compute in {why}",
+            stacklevel=3,
+        )
+    return began
 
 
 def first_records(

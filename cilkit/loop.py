@@ -51,7 +51,7 @@ def train_epoch(learner: Learner, batches: Iterable[Batch], lr: float) -> dict[s
             seen = model.see(images)
             losses = learner.losses(seen, labels)
             model.zero_grad()
-            (share * torch.stack([*losses.values()]).sum()).backward()
+            progress.scaled(share * torch.stack([*losses.values()]).sum()).backward()
             average_gradients(model)
             progress.take_step(lr)
             learner.stepped()

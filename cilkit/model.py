@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cilkit.errors import InputError
 from cilkit.heads import CilClassifier
+from cilkit.machine.arithmetic import PLAIN, Arithmetic
 
 
 class Seen(NamedTuple):
@@ -77,15 +78,13 @@ class CilModel(nn.Module):
         classifier: CilClassifier,
         normalise: nn.Module,
         *,
-        bf16: bool = False,
-        channels_last: bool = False,
+        arithmetic: Arithmetic = PLAIN,
     ) -> None:
-        """Join the parts; `bf16` and `channels_last` make it faster where the hardware helps."""
+        """Join the parts; another arithmetic makes it faster where the hardware helps."""
         super().__init__()
         self.normalise, self.backbone, self.classifier = normalise, backbone, classifier
-        self.bf16 = bf16
-        self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.backbone.to(memory_format=self.layout)
+        self.arithmetic = arithmetic
+        self.backbone.to(memory_format=arithmetic.layout)
 
     @property
     def device(self) -> torch.device:
@@ -100,8 +99,9 @@ class CilModel(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> what the backbone sees in them, (B, num_features)."""
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
-            inputs = self.normalise(images).contiguous(memory_format=self.layout)
+        numbers, layout = self.arithmetic.format, self.arithmetic.layout
+        with torch.autocast(images.device.type, numbers, enabled=numbers is not torch.float32):
+            inputs = self.normalise(images).contiguous(memory_format=layout)
             return self.backbone(inputs).float()
 
     def see(self, images: Tensor) -> Seen:

@@ -5,6 +5,7 @@ from math import isfinite
 
 import torch
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 
 from cilkit.config import Config
 from cilkit.machine.processes import average_statistics, from_all, total
@@ -69,7 +70,10 @@ class Progress:
         self.means = Means()  # of the epoch so far
         self.watchers: list[Callable[[Progress], None]] = []  # are told of each step
         self.optimizer: torch.optim.Optimizer | None = None
-        self.momentum: dict[str, Tensor] = {}  # a checkpoint's, until the optimizer is built
+        self.scaler = GradScaler(enabled=False)  # for fp16 alone
+        # A checkpoint's, until the optimizer and the scaler are built.
+        self.momentum: dict[str, Tensor] = {}
+        self.scaling: dict[str, Tensor] = {}
 
     @property
     def in_stage(self) -> bool:
@@ -79,8 +83,12 @@ class Progress:
     def start_phase(self, model: nn.Module, config: Config, plan: Plan, first: int) -> None:
         """Build the optimizer of a phase that begins with epoch `first`, or go on with it."""
         if (self.epoch, self.step) == (first, 0):
-            self.optimizer, self.momentum = None, {}
+            self.forget_optimizer()
         if self.optimizer is None:
+            device = next(model.parameters()).device.type
+            self.scaler = GradScaler(device, enabled=config.precision == "fp16")
+            if self.scaling:
+                self.scaler.load_state_dict({k: v.item() for k, v in self.scaling.items()})
             parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
             self.optimizer = torch.optim.SGD(
                 parameters.values(),
@@ -92,12 +100,21 @@ class Progress:
                 mine = buffer.to(parameters[name].device, copy=True)
                 self.optimizer.state[parameters[name]]["momentum_buffer"] = mine
 
+    def forget_optimizer(self) -> None:
+        """Let the next one start anew."""
+        self.optimizer, self.momentum, self.scaling = None, {}, {}
+
+    def scaled(self, loss: Tensor) -> Tensor:
+        """Return what to take the gradients of: in fp16 a multiple, lest they vanish."""
+        return self.scaler.scale(loss)
+
     def take_step(self, lr: float) -> None:
-        """Change the weights by their gradients."""
+        """Change the weights by their gradients; in fp16, only by those that are finite."""
         assert self.optimizer is not None
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
 
     def finish_step(self, count: int, values: dict[str, Tensor]) -> None:
         """Count a step of `count` images; raise `Stopped` if somebody wants the program to end."""
@@ -131,7 +148,7 @@ class Progress:
     def finish_stage(self) -> None:
         """Go on to the next stage; its optimizer starts anew."""
         self.stages_done, self.epoch = self.stages_done + 1, 0
-        self.optimizer, self.momentum = None, {}
+        self.forget_optimizer()
 
 
 def first_broken(model: nn.Module) -> str:

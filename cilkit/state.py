@@ -38,6 +38,7 @@ def state_of(learner: Learner) -> tuple[Tensors, Numbers]:
     tensors |= named("memory", learner.memory.state())
     tensors |= named("own", learner.own)
     tensors |= named("momentum", momentum_buffers(learner))
+    tensors |= named("scaling", scaling_of(learner))
     if progress.step:
         for number, mine in enumerate(from_all(state_of_process(learner))):
             tensors |= named(f"process{number}", mine)
@@ -63,7 +64,7 @@ def restore(learner: Learner, stages: Sequence[Stage], tensors: Tensors, numbers
     if remembered := part(tensors, "memory"):  # what a stage has left has none
         learner.memory.restore(remembered)
     learner.own = {k: v.to(model.device, copy=True) for k, v in part(tensors, "own").items()}
-    progress.momentum = part(tensors, "momentum")
+    progress.momentum, progress.scaling = part(tensors, "momentum"), part(tensors, "scaling")
     if progress.step:
         states = [part(tensors, f"process{number}") for number in range(numbers["processes"])]
         restore_process(learner, states)
@@ -97,6 +98,15 @@ def momentum_buffers(learner: Learner) -> Tensors:
     found = {n: state[p] for n, p in learner.model.named_parameters() if p in state}
     buffers = {name: of_one.get("momentum_buffer") for name, of_one in found.items()}
     return {name: buffer for name, buffer in buffers.items() if buffer is not None}
+
+
+def scaling_of(learner: Learner) -> Tensors:
+    """Return what the scaler of gradients has found, in the middle of a stage; fp16 has one."""
+    progress = learner.progress
+    if progress.optimizer is None:  # as it came from a checkpoint
+        return progress.scaling
+    state = progress.scaler.state_dict() if progress.in_stage else {}
+    return {name: torch.tensor(value) for name, value in state.items()}
 
 
 def buffers_of(model: CilModel) -> Tensors:

@@ -13,6 +13,7 @@ from torch import Tensor
 from cilkit import Scenario
 from cilkit.backbones import build_backbone
 from cilkit.data.samples import Samples
+from cilkit.machine.arithmetic import PLAIN, Arithmetic
 from cilkit.methods.ewc import CHUNK, fisher_diagonal
 from cilkit.model import CilModel
 
@@ -28,17 +29,19 @@ def one_by_one(model: CilModel, samples: Samples) -> dict[str, Tensor]:
     return dict(zip(names, found, strict=True))
 
 
-@pytest.mark.parametrize("changes", [{}, {"bf16": True}, {"channels_last": True}], ids=str)
+@pytest.mark.parametrize(
+    "arithmetic", [PLAIN, Arithmetic("bf16"), Arithmetic(channels_last=True)], ids=str
+)
 def test_fishers_diagonal_is_the_mean_over_single_images(
-    changes: dict[str, bool], make_model: MakeModel, tiny_scenario: Scenario
+    arithmetic: Arithmetic, make_model: MakeModel, tiny_scenario: Scenario
 ) -> None:
     model = make_model(build_backbone("resnet8", 3), features=64)
-    model = CilModel(model.backbone, model.classifier, model.normalise, **changes)
+    model = CilModel(model.backbone, model.classifier, model.normalise, arithmetic=arithmetic)
     model.grow_to(2)
     samples = tiny_scenario.stages[0].train
     assert len(samples) % CHUNK != 0
     found = fisher_diagonal(model.train(), samples)
-    model.bf16 = False
+    model.arithmetic = PLAIN
     for name, expected in one_by_one(model.eval(), samples).items():
         scale = expected.max().item()
         torch.testing.assert_close(found[name].double(), expected, rtol=1e-4, atol=1e-6 * scale)

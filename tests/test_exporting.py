@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cilkit import METHODS, InputError, Learner, load, run
 from cilkit.cli import main
+from cilkit.machine.arithmetic import PLAIN
 from cilkit.model import Seen
 from cilkit.trained import exporting
 from cilkit.trained.exporting import export
@@ -49,7 +50,7 @@ def test_a_pt2_file_takes_any_number_of_images_and_answers_to_the_bit(
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt2"]
 
 
-@pytest.mark.parametrize("changes", [{}, {"method": "own"}, {"bf16": True}])
+@pytest.mark.parametrize("changes", [{}, {"method": "own"}, {"precision": "bf16"}])
 def test_a_rule_goes_with_the_model_and_it_computes_in_float32(
     changes: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,7 +59,7 @@ def test_a_rule_goes_with_the_model_and_it_computes_in_float32(
     run(replace(config, **changes), tmp_path / "run", dataset=tiny())  # type: ignore[arg-type]
     export(tmp_path / "run", tmp_path / "model.pt2")
     model, some = load(tmp_path / "run", "cpu"), images((3, 8, 8), 9)
-    model.learner.model.bf16 = False
+    model.learner.model.arithmetic = PLAIN
     with torch.no_grad():
         written = torch.export.load(tmp_path / "model.pt2").module()(some)
     assert torch.equal(written, model.scores(some))

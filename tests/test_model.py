@@ -20,6 +20,7 @@ from cilkit.errors import InputError
 from cilkit.experiment import build_model
 from cilkit.heads import CilClassifier
 from cilkit.inference import CHUNK, features_of, predict
+from cilkit.machine.arithmetic import Arithmetic
 from cilkit.model import CilModel, Normalise
 
 FEATURES = 7
@@ -321,7 +322,9 @@ def test_a_frozen_backbone_keeps_its_statistics_while_the_rest_trains(
 
 def test_a_model_in_bfloat16_still_answers_in_float32(make_model: MakeModel) -> None:
     backbone = build_backbone("resnet8", 3)
-    model = CilModel(backbone, CilClassifier(64), make_model().normalise, bf16=True)
+    model = CilModel(
+        backbone, CilClassifier(64), make_model().normalise, arithmetic=Arithmetic("bf16")
+    )
     model.grow_to(2)
     assert model(some_images()).dtype == torch.float32
 

@@ -464,7 +464,7 @@ def test_every_method_runs_and_keeps_within_its_budget(method: str) -> None:
 
 def test_bf16_channels_last_and_timm_augmentation_run_to_the_end() -> None:
     config = replace(
-        QUICK, bf16=True, channels_last=True, augment="timm", epochs=1, base=8, increment=2
+        QUICK, precision="bf16", channels_last=True, augment="timm", epochs=1, base=8, increment=2
     )
     assert len(stage_records(run(config))) == 2
 

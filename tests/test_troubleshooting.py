@@ -146,6 +146,10 @@ def no_gpu(patch: Patch) -> list[str]:
     return ["run", "--device", "cuda", "--out", "runs/digits"]
 
 
+def no_fp16(patch: Patch) -> list[str]:
+    return [*RUN, "--precision", "fp16", "--device", "cpu"]
+
+
 def wild(patch: Patch) -> list[str]:
     return [*RUN, "--backbone", "resnet8", "--lr", "1000", "--weight-decay", "0"]
 
@@ -196,6 +200,7 @@ TROUBLES = {
     "open files, and": few_open_files,
     "died or hangs; fewer": lost_worker,
     "device 'cuda'": no_gpu,
+    "needs a CUDA card": no_fp16,
     "is not finite": wild,
     "no CIFAR-100": no_archive,
     "could not be fetched": no_network,

@@ -11,6 +11,7 @@ from cilkit.config import Config
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Stage
 from cilkit.learner import Learner
+from cilkit.machine.arithmetic import PLAIN
 from cilkit.model import CilModel, Seen
 
 CHUNK = 32  # images whose gradients are in memory at once
@@ -74,7 +75,7 @@ def fisher_diagonal(model: CilModel, samples: Samples) -> dict[str, Tensor]:
     Fisher).
     """
     still = model.frozen_copy().eval()
-    still.bf16, still.layout = False, torch.contiguous_format  # what `vmap` knows
+    still.arithmetic = PLAIN  # what `vmap` knows
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     found = {name: torch.zeros_like(weight) for name, weight in weights.items()}
 

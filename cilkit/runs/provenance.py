@@ -33,15 +33,15 @@ PACKAGES = (
 )
 
 
-def describe(config: Config, scenario: Scenario) -> RunRecord:
-    """Return the first record of a run."""
+def describe(config: Config, scenario: Scenario, arithmetic: str = "") -> RunRecord:
+    """Return the first record of a run; `arithmetic` says why it computes in what it does."""
     return RunRecord(
         config=config.as_dict(),
         class_order=list(scenario.class_order),
         class_names=list(scenario.class_names),
         classes_per_stage=list(scenario.classes_per_stage),
         versions=versions(),
-        machine=machine(),
+        machine=machine() | ({"arithmetic": arithmetic} if arithmetic else {}),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         data=traits(scenario.dataset),
     )

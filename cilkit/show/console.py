@@ -32,6 +32,8 @@ class Console:
                 parts = [f"{config['method']} on {config['dataset']}", f"seed {config['seed']}"]
                 parts += filter(None, [tested_on([record])])
                 print(", ".join(parts), flush=True)
+                if arithmetic := record.machine.get("arithmetic"):
+                    print(f"  computes in {arithmetic}", flush=True)
             case EpochRecord(stage=stage):
                 self.seconds += record.seconds
                 self.images += self.stages[stage][1]

@@ -18,6 +18,7 @@ from cilkit.errors import InputError
 from cilkit.experiment import build_model, take_up
 from cilkit.inference import CHUNK, in_halves
 from cilkit.learner import Learner
+from cilkit.machine.arithmetic import can_compute
 from cilkit.machine.devices import find_device
 from cilkit.methods import METHODS
 from cilkit.trained.finished import after_stage, finished
@@ -77,12 +78,14 @@ class Trained:
 def load(out: Path | str, device: str = "auto", stage: int | None = None) -> Trained:
     """Return the model of a finished run, from the run's folder alone: no data set is needed.
 
-    The device is auto, cpu, cuda or cuda:N. With `stage`, counted from 1, it is the model after
-    that stage, which a run with `keep_stages` has kept. Raises `InputError` if there is no such
-    run, or stage.
+    The device is auto, cpu, cuda, cuda:N, mps or xpu; what was trained in fp16 answers in float32
+    where there is none. With `stage`, counted from 1, it is the model after that stage, which a run
+    with `keep_stages` has kept. Raises `InputError` if there is no such run, or stage.
     """
     run = finished(out) if stage is None else after_stage(out, stage)
     scenario, config = run.scenario(), replace(run.config, device=device, compile=False)
+    if not can_compute(find_device(device), config.precision):
+        config = replace(config, precision="float32")
     model = build_model(config, scenario).to(find_device(device))
     learner = METHODS[config.method](model, config)
     take_up(learner, scenario, run.checkpoint)

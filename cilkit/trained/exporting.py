@@ -48,7 +48,8 @@ def export(run: Path | str, file: Path | str) -> None:
         raise unknown("ending", file.suffix, WRITERS)
     check_free(file.parent, [file.name])
     trained = load(run, "cpu")
-    trained.learner.model.bf16 = False
+    model = trained.learner.model
+    model.arithmetic = model.arithmetic._replace(precision="float32")
     try:
         with warnings.catch_warnings(action="ignore"), torch.no_grad():  # of its own future
             content, written = WRITERS[file.suffix](trained)

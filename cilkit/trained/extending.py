@@ -19,6 +19,7 @@ from cilkit.data.store import Files, restored_store, store_state
 from cilkit.errors import InputError, some
 from cilkit.experiment import (
     Observer,
+    as_it_began,
     build_learner,
     first_records,
     go_on,
@@ -27,6 +28,7 @@ from cilkit.experiment import (
     save,
     take_up,
 )
+from cilkit.learner import Learner
 from cilkit.machine.lock import alone_in
 from cilkit.machine.processes import from_main, is_main
 from cilkit.methods import METHODS
@@ -73,8 +75,8 @@ def extend(
     config, scenario, exemplars = extended(run, config, given, increment, test_known)
     with alone_in(out):
         found = from_main(lambda: find_run(out, config, resume))
-        learner = build_learner(config, scenario)
-        described = described_with(run, config, scenario)
+        learner = build_learner(as_it_began(config, found), scenario)
+        described = described_with(run, learner, scenario)
         start = replace(run.checkpoint, tensors=with_exemplars(run, exemplars))
         if found:
             check_same_data(found.records[0], described)
@@ -257,9 +259,10 @@ def stages_of(
     )
 
 
-def described_with(run: Finished, config: Config, scenario: Scenario) -> RunRecord:
+def described_with(run: Finished, learner: Learner, scenario: Scenario) -> RunRecord:
     """Return the first record: it says where the run begins, and of what there is no test."""
-    described, names = describe(config, scenario), scenario.class_names
+    described = describe(learner.config, scenario, learner.model.arithmetic.why)
+    names = scenario.class_names
     counts = scenario.dataset.test.labels.bincount(minlength=len(names)).tolist()
     untested = [name for name, count in zip(names, counts, strict=True) if not count]
     mark = stage_records(run.checkpoint.records)[-1].fingerprint

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from cilkit.config import LEARNERS, Config, as_path, names_of
+from cilkit.config import LEARNERS, Config, as_path, names_of, renamed
 from cilkit.data.samples import DataSet, Samples
 from cilkit.data.scenario import Scenario, Stage
 from cilkit.errors import InputError, lookup
@@ -115,7 +115,7 @@ def newest(out: Path) -> Checkpoint:
 
 def settings(record: RunRecord, out: Path) -> Config:
     """Return a run's settings; refuse those that this version does not have."""
-    given = record.config
+    given = renamed(record.config)
     lookup("method", given.get("method", Config.method), LEARNERS)
     known = {name for method in LEARNERS.values() for name in names_of(method.Settings)}
     if strange := sorted(given.keys() - known):

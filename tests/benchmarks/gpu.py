@@ -40,8 +40,8 @@ from cilkit.state import fingerprint_of, restore, state_of
 LIMITS = {"facts": 30, "resumption": 60, "speed": 150, "protocol": 480}  # seconds
 FORMATS: dict[str, Any] = {
     "float32": {},
-    "bf16 channels_last": {"bf16": True, "channels_last": True},
-    "bf16 channels_last, compiled": {"bf16": True, "channels_last": True, "compile": True},
+    "bf16 channels_last": {"precision": "bf16", "channels_last": True},
+    "bf16 channels_last, compiled": {"precision": "bf16", "channels_last": True, "compile": True},
 }
 
 

@@ -1,7 +1,7 @@
 r"""A training of hours, by name: started, paused, resumed, told of; each of its epochs is saved.
 
     PYTHONPATH=tests python -m benchmarks.longrun start wa-seed0 --folder ~/long -- \
-        --preset cifar100-b50-10 --method wa --seed 0 --bf16 --channels-last --threads 2
+        --preset cifar100-b50-10 --method wa --seed 0 --precision bf16 --threads 2
     PYTHONPATH=tests python -m benchmarks.longrun pause wa-seed0 --folder ~/long
 
 `pause` halts it where it is, so that something can be timed; `resume` lets it go on, also after the

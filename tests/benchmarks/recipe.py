@@ -46,7 +46,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "clip": {"clip_weights": True},
     "lr-0.2-clip": LATER | {"lr": 0.2, "clip_weights": True},  # the two that help most, together
     "brightness": {"augment": "paper"},
-    "float32": {"bf16": False},
+    "float32": {"precision": "float32"},
     # the published falls by ten, at the same parts of a stage
     "steps": {"schedule": "step", "base_milestones": (5, 10, 14), "milestones": (4, 7, 10)},
 }

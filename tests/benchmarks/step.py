@@ -25,7 +25,7 @@ PLAIN = replace(PRESETS["cifar100-b50-10"], method="finetune", base=0)
 FORMATS = {
     "float32": PLAIN,
     "float32 channels_last": replace(PLAIN, channels_last=True),
-    "bf16 channels_last": replace(PLAIN, channels_last=True, bf16=True),
+    "bf16 channels_last": replace(PLAIN, channels_last=True, precision="bf16"),
 }
 CEILINGS = dict(zip(FORMATS, ("float32 product", "float32 product", "bf16 product"), strict=True))
 GOALS = {"float32 channels_last": 75, "bf16 channels_last": 70}

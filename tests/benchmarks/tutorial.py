@@ -57,7 +57,7 @@ FASTER = {
     "peer-0": ("--workers 0", "the peer itself without workers", None),
     "timm": ("--augment timm", "timm's transform, float32", 2.0),
     "batched": ("--augment randaugment", "RandAugment in batches, float32", 2.0),
-    "bf16": ("--augment randaugment --bf16", "RandAugment in batches, bf16", 4.0),
+    "bf16": ("--augment randaugment --precision bf16", "RandAugment in batches, bf16", 4.0),
 }
 
 
@@ -95,7 +95,7 @@ class Comparison:
         """Run cilkit, as one would on a machine of two cores; note its last accuracy."""
         with TemporaryDirectory() as folder:
             command = [*TORCHRUN, "-m", "cilkit", "run", *LIKE_TUTORIAL.split()]
-            command += [*self.options(seed), "--workers", "0", "--channels-last"]
+            command += [*self.options(seed), "--workers", "0", "--channels-last", "True"]
             printed([*command, *FASTER[name][0].split(), "--out", folder])
             last = stage_records(read_records(Path(folder)))[-1]
         self.note(name, stage_accuracy(last))
