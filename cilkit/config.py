@@ -117,7 +117,7 @@ class Config(metaclass=OfItsMethod):
     base_milestones: tuple[int, ...] | None = None  # of the first stage, if they differ
     warmup: int = 0  # epochs in which the learning rate rises to its highest
 
-    device: str = "auto"  # auto, cpu, cuda or cuda:N
+    device: str = "auto"  # auto, cpu, cuda, cuda:N, mps or xpu
     # the numbers to compute in where it is safe; fp16 needs a card; auto: what the machine that
     # the run begins on computes in fastest, so its results depend on it
     precision: Precision = "float32"

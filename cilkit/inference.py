@@ -42,10 +42,10 @@ def predict(
 
     def best(images: Tensor) -> Tensor:
         confidence, predicted = scores(model.see(images)).softmax(1).max(1)
-        return torch.stack([predicted.double(), confidence.double()], dim=1)
+        return torch.stack([predicted.float(), confidence.float()], dim=1)  # below 2^24 exact
 
     predicted, confidence = in_chunks(model, samples, best).unbind(1)
-    return Predictions(samples.labels, predicted.long(), confidence.float())
+    return Predictions(samples.labels, predicted.long(), confidence)
 
 
 @advice("in a test, where the network looks at one image at a time; free some for it")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from cilkit.data.scenario import Stage
 from cilkit.errors import InputError
 from cilkit.learner import Learner
+from cilkit.machine.devices import copy_on
 from cilkit.machine.processes import from_all, rank, world_size
 from cilkit.model import CilModel
 from cilkit.runs.fingerprint import fingerprint
@@ -63,7 +64,7 @@ def restore(learner: Learner, stages: Sequence[Stage], tensors: Tensors, numbers
     model.load_state_dict(part(tensors, "model"))
     if remembered := part(tensors, "memory"):  # what a stage has left has none
         learner.memory.restore(remembered)
-    learner.own = {k: v.to(model.device, copy=True) for k, v in part(tensors, "own").items()}
+    learner.own = {k: copy_on(model.device, v) for k, v in part(tensors, "own").items()}
     progress.momentum, progress.scaling = part(tensors, "momentum"), part(tensors, "scaling")
     if progress.step:
         states = [part(tensors, f"process{number}") for number in range(numbers["processes"])]

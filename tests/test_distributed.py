@@ -17,6 +17,7 @@ from trouble import finish, start
 import cilkit
 from cilkit import METHODS, Config, InputError, Learner, Scenario, build, learn
 from cilkit.cli import main
+from cilkit.machine import devices
 from cilkit.machine.devices import find_device
 from cilkit.machine.processes import check_gpus
 from cilkit.machine.seeds import seed_all, seed_for, seeds_for
@@ -132,7 +133,7 @@ class FetchCounter(TorchFunctionMode):
 
 def test_the_gpu_is_that_of_the_rank_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tutorial took the global rank: larger than the number of GPUs of any second machine."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(devices, "accelerator", lambda: "cuda")
     monkeypatch.setenv("RANK", "7")
     monkeypatch.setenv("LOCAL_RANK", "3")
     assert find_device("auto") == torch.device("cuda", 3)

@@ -50,11 +50,13 @@ def randaugment(images: Tensor, config: Config) -> Tensor:
 
 def auto_contrast(images: Tensor, strength: Tensor, sign: Tensor) -> Tensor:
     """Stretch each channel until it reaches from black to white."""
-    values = images.flatten(2).double()
-    low, high = values.amin(2, keepdim=True), values.amax(2, keepdim=True)
+    values = images.flatten(2)
+    ends = values.amin(2, keepdim=True), values.amax(2, keepdim=True)
+    low, high = (end.cpu().double() for end in ends)  # there are devices without float64
     scale = torch.where(high > low, 255 / (high - low), 1.0)
     offset = torch.where(high > low, -low * scale, 0.0)
-    return (values * scale + offset).clamp(0, 255).byte().view_as(images)
+    table = (torch.arange(256) * scale + offset).clamp(0, 255).byte()  # (N, C, 256)
+    return table.to(images.device).gather(2, values.long()).view_as(images)
 
 
 def equalize(images: Tensor, strength: Tensor, sign: Tensor) -> Tensor:
@@ -100,8 +102,9 @@ def color(images: Tensor, strength: Tensor, sign: Tensor) -> Tensor:
 
 def contrast(images: Tensor, strength: Tensor, sign: Tensor) -> Tensor:
     """Move towards the mean grey, or away from it."""
-    mean = grey(images).double().mean((1, 2, 3), keepdim=True)
-    return blend((mean + 0.5).floor().float(), images, strength, sign)
+    shades = grey(images)
+    total, count = shades.sum((1, 2, 3), keepdim=True), shades[0].numel()
+    return blend((2 * total + count) // (2 * count), images, strength, sign)  # the mean, rounded
 
 
 def brightness(images: Tensor, strength: Tensor, sign: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cilkit.errors import InputError
-from cilkit.machine.processes import local_rank
+from cilkit.machine.processes import local_rank, world_size
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -31,21 +31,43 @@ def lacks_memory(error: Exception) -> bool:
     return named or any(word in str(error) for word in words)
 
 
+def accelerator() -> str:
+    """Return the kind of device that torch finds beside the CPU, cuda, mps or xpu; '' for none."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found.type if found else ""
+
+
 def find_device(name: str) -> torch.device:
-    """Return the device `name`; 'auto' is this process's GPU, else the CPU."""
-    if name == "auto" or name == "cuda":
-        if torch.cuda.is_available():
-            return torch.device("cuda", local_rank())
-        if name == "auto":
-            return torch.device("cpu")
+    """Return the device `name`; 'auto' is what is there: this process's GPU, else the CPU.
+
+    Several processes share CPUs or CUDA cards: torch passes numbers between no others.
+    """
+    kind, several = accelerator(), world_size() > 1
+    if name == "auto":
+        name = kind if kind and (kind == "cuda" or not several) else "cpu"
+    if name == kind == "cuda":
+        return torch.device("cuda", local_rank())
     try:
-        torch.empty(0, device=name)
-        return torch.device(name)
+        device = torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # torch raises either where a device is missing
         reason = str(error).splitlines()[0]
         raise InputError(
             f"device {name!r} cannot be used here ({reason}); use auto or cpu"
         ) from error
+    if several and device.type not in ("cpu", "cuda"):
+        raise InputError(f"several processes need CUDA cards or CPUs, not {name}; use auto or cpu")
+    return torch.device(name)
+
+
+def for_float64(device: torch.device) -> torch.device:
+    """Return where float64 is computed for a device: MPS has none, nor have some XPUs."""
+    return device if device.type in ("cpu", "cuda") else torch.device("cpu")
+
+
+def copy_on(device: torch.device, tensor: Tensor) -> Tensor:
+    """Return a copy on a device, or on the CPU where the device lacks its numbers."""
+    fits = tensor.dtype is not torch.float64
+    return tensor.to(device if fits else for_float64(device), copy=True)
 
 
 def synchronise(model: M) -> M:

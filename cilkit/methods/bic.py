@@ -78,7 +78,7 @@ class BiC(ReplayKD):
         both = correction(logits, held.labels, stage.n_old, self.config.correction_decay)
         classifier = self.model.classifier
         assert isinstance(classifier, CorrectedClassifier)
-        classifier.corrections[-1] = both
+        classifier.corrections[-1] = both.float()
         return {"alpha": both[0].item(), "beta": both[1].item()} | super().end(stage)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cilkit.data.scenario import Stage
 from cilkit.inference import CHUNK, features_of
+from cilkit.machine.devices import copy_on, for_float64
 from cilkit.machine.seeds import seed_for
 from cilkit.methods.frozen import Untrained
 from cilkit.model import Seen
@@ -39,10 +40,10 @@ class Ridge(Untrained):
         features, labels = features_of(self.model, stage.train), stage.train.labels
         if stage.n_old == 0:
             self.own = self.nothing_seen(features.shape[1])
-        own, device = self.own, self.model.device
+        own = self.own
         own["sums"] = F.pad(own["sums"], (0, 0, 0, stage.n_seen - stage.n_old))
         for some, theirs in zip(features.split(CHUNK), labels.split(CHUNK), strict=True):
-            rows = self.expanded(some.to(device))
+            rows = self.expanded(some.to(self.model.device))
             own["gram"] += rows.T @ rows
             own["sums"] += F.one_hot(theirs, stage.n_seen).to(rows).T @ rows
         cost = self.config.ridge * torch.eye(len(own["gram"])).to(own["gram"])
@@ -57,11 +58,11 @@ class Ridge(Untrained):
         size = width or num_features
         empty = {"gram": torch.zeros(size, size), "sums": torch.zeros(0, size)}
         own = empty | {"directions": directions / num_features**0.5}
-        return {name: tensor.to(self.model.device, torch.float64) for name, tensor in own.items()}
+        return {name: copy_on(self.model.device, one.double()) for name, one in own.items()}
 
     def expanded(self, features: Tensor) -> Tensor:
-        """(B, num_features) -> (B, width), in float64."""
-        rows = features.double()
+        """(B, num_features) -> (B, width), in float64, where there is such a thing."""
+        rows = features.to(for_float64(features.device)).double()
         return (rows @ self.own["directions"]).relu() if self.config.expansion else rows
 
     def aside(self, stage: Stage, look: float) -> float:

@@ -17,6 +17,7 @@ from cilkit.config import Config
 from cilkit.data.samples import DataSet, Samples
 from cilkit.data.scenario import Scenario
 from cilkit.data.store import Files
+from cilkit.machine.devices import accelerator
 from cilkit.machine.processes import from_main, world_size
 from cilkit.runs.fingerprint import fingerprint
 from cilkit.runs.records import RunRecord
@@ -112,12 +113,13 @@ def commit() -> str:
 
 def machine() -> dict[str, Any]:
     """Return what the program runs on, and the command it was started with."""
+    kind = accelerator()
     return {
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "processes": world_size(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "gpu": torch.cuda.get_device_name() if kind == "cuda" else kind or None,
         "command": command(),
     }
 
