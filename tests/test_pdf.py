@@ -178,6 +178,18 @@ def test_a_figure_that_computes_is_printed_at_its_start_with_its_words_and_numbe
     assert [cell.get_text() for cell in page.select(".cil-cells td")][1:] == ["60", "50", "90"]
 
 
+def test_a_methods_picture_is_printed_with_its_words() -> None:
+    from pdf import parse, stand_still
+
+    from cilkit.teaching.still import Drawing, Still
+
+    drawings = [Drawing("A circle.", '<circle r="1"/>'), Drawing("Another.", '<circle r="2"/>')]
+    page = parse(Still("Title", drawings, "Both are round.")._repr_html_())
+    stand_still(page.figure)
+    assert [circle["r"] for circle in page("circle")] == ["1", "2"]
+    assert page.figure.get_text(" ") == "Title Both are round."
+
+
 def test_nothing_is_printed_that_waits_for_a_click() -> None:
     assert document()(["button", "input", "details", "summary", "output"]) == []
     assert document().select(".tag_setup, .headerlink") == []

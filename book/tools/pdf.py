@@ -114,7 +114,7 @@ def stand_still(figure: Tag) -> None:
         rows = figure.table if len(frames) <= SHORT else ""
         chosen = [frames[start if start < last else 0], frames[last]]
         moments = [moment(figure.svg, at, "" if rows else says, m) for at, says, m in chosen]
-    elif "cil-alive" in figure["class"]:
+    elif {"cil-alive", "cil-still"} & {*figure["class"]}:
         moments = [f"<div>{svg}</div>" for svg in figure("svg")]
         rows = "".join(map(str, [*map(written, figure("table")), figure.find(class_="cil-says")]))
     else:

@@ -104,6 +104,17 @@ def rect(x: float, y: float, width: float, height: float, name: str = "", more: 
     return f'<rect class="{name}" x="{x:g}" y="{y:g}" {size}{more}/>'
 
 
+def arrow(points: Sequence[tuple[float, float]], name: str = "", more: str = "") -> str:
+    """Draw a line through points of the picture, with a head at its end."""
+    (x0, y0), (x, y) = points[-2:]
+    far = abs(complex(x - x0, y - y0))
+    along = complex(x - x0, y - y0) / far * 8  # of the head
+    wings = [complex(x, y) - along + side * 0.6j * along for side in (1, -1)]
+    path = "M" + "L".join(f"{px:g},{py:g}" for px, py in points)
+    path += "".join(f"M{x:g},{y:g}L{wing.real:.1f},{wing.imag:.1f}" for wing in wings)
+    return f'<path class="{" ".join(filter(None, ("line", name)))}" d="{path}"{more}/>'
+
+
 def ticks(low: float, high: float) -> list[float]:
     """Return four to ten round numbers between two."""
     step = 10 ** np.floor(np.log10((high - low) / 2))
@@ -136,3 +147,12 @@ def heat(
                 number = f"{value:.{digits}f}"
                 parts.append(text(x + width / 2, y + height / 2 + 4, number, "middle", ink))
     return "".join(parts)
+
+
+def shades(values: ArrayLike, x: float, y: float, cell: float, name: str = "") -> str:
+    """Draw a table of squares in pixels of the picture, from empty at 0 to full at 1."""
+    return "".join(
+        rect(x + cell * j, y + cell * i, cell - 1, cell - 1, name, f' fill-opacity="{value:.2g}"')
+        for i, row in enumerate(np.asarray(values).tolist())
+        for j, value in enumerate(row)
+    )

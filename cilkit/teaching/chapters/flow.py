@@ -15,7 +15,7 @@ from cilkit.methods.wa import WA
 from cilkit.metrics import accuracy
 from cilkit.runs.records import Record, run_record, stage_records
 from cilkit.teaching.moving import Frame, Moving
-from cilkit.teaching.svg import rect, text
+from cilkit.teaching.svg import arrow, rect, text
 
 WIDTH, HEIGHT, PANEL = 640, 424, 262  # of the picture; where the panel of its code begins
 BOX = (156, 58)
@@ -217,20 +217,11 @@ def by_class(exemplars: int, n_classes: int) -> str:
 
 def drawing(step: Step, held: Mapping[str, str]) -> str:
     """Draw one step: arrows, boxes with what they hold, code."""
-    arrows = "".join(arrow(points, name in step.flows) for name, points in ARROWS.items())
+    arrows = "".join(
+        arrow(points, "" if name in step.flows else "faint") for name, points in ARROWS.items()
+    )
     boxes = "".join(box(name, held.get(name, ""), name in step.lit) for name in BOXES)
     return arrows + boxes + written(step)
-
-
-def arrow(points: Sequence[Point], lit: bool) -> str:
-    """Draw a line through points, with a head at its end."""
-    (x0, y0), (x, y) = points[-2:]
-    far = abs(complex(x - x0, y - y0))
-    along = complex(x - x0, y - y0) / far * 8  # of the head
-    wings = [complex(x, y) - along + side * 0.6j * along for side in (1, -1)]
-    path = "M" + "L".join(f"{px:g},{py:g}" for px, py in points)
-    path += "".join(f"M{x:g},{y:g}L{wing.real:.1f},{wing.imag:.1f}" for wing in wings)
-    return f'<path class="line{"" if lit else " faint"}" d="{path}"/>'
 
 
 def box(name: str, holds: str, lit: bool) -> str:

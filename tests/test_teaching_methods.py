@@ -1,0 +1,183 @@
+"""The pictures of the methods' pages show what the package computes."""
+
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import Herding, MakeLearner, needs_browser
+from torch import Tensor, nn
+
+from cilkit.data.samples import Samples
+from cilkit.data.scenario import Stage
+from cilkit.heads import CilClassifier
+from cilkit.methods.ridge import Ridge
+from cilkit.model import CilModel, Normalise, Seen
+from cilkit.teaching.methods import PICTURES, icarl, means, ridge
+from cilkit.teaching.methods.plane import DIRECTIONS, NARROW, WIDE
+from cilkit.teaching.still import Drawing
+from cilkit.teaching.svg import Plot
+
+PAGES = Path(__file__).parent.parent / "book" / "methods"
+every_picture = pytest.mark.parametrize("name", PICTURES)
+
+
+def marks(drawing: Drawing, tag: str, look: str | None = None) -> list[Any]:
+    """Return what is drawn with a tag, and of one look if it is asked for."""
+    found = ElementTree.fromstring(f"<svg>{drawing.marks}</svg>").iter(tag)
+    return [mark for mark in found if look is None or mark.get("class") == look]
+
+
+def places(drawing: Drawing, look: str, radius: float) -> list[tuple[float, float]]:
+    """Return where circles of a look and a size are."""
+    circles = [c for c in marks(drawing, "circle", look) if float(c.get("r")) == radius]
+    return [(float(circle.get("cx")), float(circle.get("cy"))) for circle in circles]
+
+
+def at(plot: Plot, points: Tensor) -> list[tuple[float, float]]:
+    return [plot.at(x, y) for x, y in points.tolist()]
+
+
+def opacities(drawing: Drawing) -> list[float]:
+    return [float(mark.get("fill-opacity")) for mark in marks(drawing, "rect", "")]
+
+
+# All pictures
+
+
+def test_every_page_of_a_method_has_its_picture_below_the_idea() -> None:
+    told = r"## The idea\n\n[^#`]+\n\n```\{picture\} (\S+)\n```\n\n## The formula"
+    pages = [path for path in PAGES.glob("*.md") if path.stem in PICTURES]
+    found = {path.stem: re.findall(told, path.read_text("utf-8")) for path in pages}
+    assert found == {name: [name] for name in PICTURES}
+
+
+@every_picture
+def test_a_picture_is_the_same_each_time_it_is_drawn(name: str) -> None:
+    assert PICTURES[name]()._repr_html_() == PICTURES[name]()._repr_html_()
+
+
+@every_picture
+def test_a_drawing_is_described_and_leaves_colours_to_the_page(name: str) -> None:
+    for drawing in PICTURES[name]().drawings:
+        assert len(drawing.alt) > 60
+        assert drawing.width <= 340
+        assert "#" not in drawing.marks
+
+
+OVERLAPS = """() => [...document.querySelectorAll("svg")].flatMap(svg => {
+    const words = [...svg.querySelectorAll("text")]
+        .map(t => [t.textContent, t.getBoundingClientRect()])
+    const all = svg.getBoundingClientRect()
+    const out = ([, b]) => b.left < all.left || b.right > all.right || b.top < all.top
+        || b.bottom > all.bottom
+    const meet = ([, a], [, b]) => a.left < b.right && b.left < a.right
+        && a.top < b.bottom && b.top < a.bottom
+    return words.flatMap((w, i) => [...(out(w) ? [w[0]] : []),
+        ...words.slice(i + 1).filter(o => meet(w, o)).map(o => [w[0], o[0]])])
+})"""
+
+
+@pytest.mark.slow
+@needs_browser
+@every_picture
+def test_words_lie_inside_a_drawing_and_beside_each_other(name: str, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 900})
+    page.set_content(PICTURES[name]()._repr_html_())
+    assert page.evaluate(OVERLAPS) == []
+    page.close()
+
+
+# iCaRL
+
+
+def test_icarls_rings_are_the_means_of_herded_exemplars_with_length_1(algorithm_4: Herding) -> None:
+    chosen = []
+    for features, count in ((icarl.OLD, 4), (icarl.NEW, 4)):
+        units = features / features.square().sum(1, keepdim=True).sqrt()
+        total = units[algorithm_4(units, count)].sum(0)
+        chosen.append(total / total.square().sum().sqrt())
+    drawing = icarl.picture().drawings[1]
+    assert places(drawing, "line", 9) == at(WIDE, torch.stack(chosen))
+
+
+def test_icarls_border_is_where_the_methods_own_rule_changes_its_answer(
+    make_learner: MakeLearner,
+) -> None:
+    learner = make_learner("icarl")
+    learner.own["means"] = icarl.means()
+    says = learner.scores(seen(DIRECTIONS)).argmax(1)
+    border = WIDE.at(*(1.12 * DIRECTIONS[says == 0][0]).tolist())
+    old = marks(icarl.picture().drawings[1], "polygon", "old")[0]
+    assert old.get("points").split()[1] == "{},{}".format(*border)
+
+
+def seen(features: Tensor) -> Seen:
+    nothing = torch.empty(0)
+    return Seen(nothing, nothing, features)
+
+
+def test_icarls_head_has_nothing_left_to_learn() -> None:
+    weight, features = icarl.prototypes(), torch.cat([icarl.OLD, icarl.NEW])
+    surplus = (features @ weight.T).softmax(1) - F.one_hot(icarl.TRUTH)
+    slope = surplus.T @ features / len(features) + 1e-3 * weight
+    assert slope.abs().max() < 1e-5
+
+
+def test_icarls_head_takes_the_old_image_for_a_new_one_and_the_nearest_mean_does_not() -> None:
+    titles = [marks(drawing, "text")[0].text for drawing in icarl.picture().drawings]
+    assert titles == ["the head says: new", "the nearest mean says: old"]
+
+
+# Class means
+
+
+def test_the_rings_are_the_means_of_unit_features_and_stay_where_they_are() -> None:
+    rows = np.concatenate([means.images(stage).numpy().reshape(2, -1, 2) for stage in range(3)])
+    expected = at(NARROW, torch.from_numpy(rows.mean(1)))
+    for stage, drawing in enumerate(means.picture().drawings):
+        assert places(drawing, "line old", 6) == expected[: 2 * stage]
+        assert places(drawing, "line", 6) == expected[2 * stage : 2 * stage + 2]
+
+
+def test_the_sectors_are_the_answers_of_the_method(make_learner: MakeLearner) -> None:
+    learner = make_learner("means")
+    learner.own["means"] = means.means(3)
+    answers = learner.scores(seen(DIRECTIONS)).argmax(1)
+    sizes = answers.unique_consecutive(return_counts=True)[1].tolist()
+    polygons = marks(means.picture().drawings[2], "polygon")
+    assert [len(polygon.get("points").split()) - 1 for polygon in polygons] == sizes
+
+
+# Ridge regression
+
+
+def learned(order: tuple[int, ...]) -> Tensor:
+    """Return the weights of the method itself, by digit, for stages in an order."""
+    pool = nn.Sequential(nn.AdaptiveAvgPool2d(ridge.PARTS), nn.Flatten())
+    model = CilModel(pool, CilClassifier(6), Normalise((0.0,), (1.0,))).eval()
+    learner = Ridge(model, Ridge.Settings(method="ridge", pretrained=True))
+    arrived: list[int] = []
+    for index, stage in enumerate(order):
+        arrived += [2 * stage, 2 * stage + 1]
+        samples = ridge.images(stage)
+        labels = samples.labels - 2 * stage + 2 * index
+        train = Samples(samples.store, samples.rows, labels)
+        learner.end(Stage(index, 2 * index, 2 * index + 2, train, train, train))
+    return learner.own["weight"][torch.tensor(arrived).argsort()]
+
+
+@pytest.mark.parametrize("order", ridge.ORDERS)
+def test_the_weights_at_the_end_are_those_of_the_method(order: tuple[int, ...]) -> None:
+    drawn = ridge.solutions(order)[-1][2]
+    torch.testing.assert_close(learned(order), drawn, atol=1e-4, rtol=0)
+
+
+def test_both_orders_of_stages_end_with_the_same_shades() -> None:
+    one, other = (opacities(drawing) for drawing in ridge.picture().drawings)
+    assert one[-108:] == other[-108:]  # A, C and W; before that, the orders differ
+    assert one[:-108] != other[:-108]
