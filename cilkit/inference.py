@@ -116,7 +116,7 @@ def training_cost(learner: Learner, stage: Stage, phases: Sequence[Phase]) -> Co
     return Cost(images, round(images * each), kept=joint * pixels(stage.train_so_far))
 
 
-def whole_cost(training: Cost, learner: Learner, stage: Stage) -> Cost:
+def stage_cost(training: Cost, learner: Learner, stage: Stage) -> Cost:
     """Add to a training's cost what the method did beside it, and what it keeps for later stages.
 
     Kept are old images, as bytes of pixels, all of them where the method trains on all; and the

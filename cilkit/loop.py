@@ -6,7 +6,7 @@ import torch
 
 from cilkit.data.loader import Batch, Loader
 from cilkit.data.scenario import Scenario, Stage
-from cilkit.inference import examine, training_cost, whole_cost
+from cilkit.inference import examine, stage_cost, training_cost
 from cilkit.learner import Learner, Phase, phases_left
 from cilkit.machine.devices import advice
 from cilkit.machine.processes import agree, average_gradients
@@ -68,7 +68,7 @@ def finish(learner: Learner, stage: Stage, phases: Sequence[Phase]) -> StageReco
     with whole_or_undone(learner):
         facts = learner.end(stage)
         learner.progress.finish_stage()
-        after, cost = examine(learner, stage), whole_cost(cost, learner, stage)
+        after, cost = examine(learner, stage), stage_cost(cost, learner, stage)
         mark = agree(fingerprint_of(learner))
     classes = (stage.index, stage.n_old, stage.n_seen)
     return StageRecord(*classes, before, after, len(learner.memory), facts, mark, cost)

@@ -6,7 +6,7 @@ stage i, where all classes seen so far compete; it is NaN for j > i. n_j classes
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from math import isfinite, nan
 from statistics import mean, stdev
@@ -159,9 +159,16 @@ def summary(records: Sequence[Record]) -> dict[str, float]:
         "new": new,
         "new_share": new_class_share(stage_records(records)[-1]),
         "calibration_error": stage_records(records)[-1].after.calibration_error,
-        "flops": sum(record.cost.flops for record in stage_records(records)),
-        "megabytes": megabytes(stage_records(records)[-1].cost),
+        "flops": whole_cost(records).flops,
+        "megabytes": megabytes(whole_cost(records)),
     }
+
+
+def whole_cost(records: Sequence[Record]) -> Cost:
+    """Return what all stages together took, how large the network is in the end, what is kept."""
+    costs = [record.cost for record in stage_records(records)]
+    images, flops = sum(cost.images for cost in costs), sum(cost.flops for cost in costs)
+    return replace(costs[-1], images=images, flops=flops)
 
 
 def megabytes(cost: Cost) -> float:

@@ -14,8 +14,8 @@ from test_readability import CORE, PACKAGE, code_lines
 
 from cilkit import METHODS as REGISTRY
 from cilkit import PRESETS, read_records
-from cilkit.metrics import spread, summarise, summary
-from cilkit.runs.records import run_record
+from cilkit.metrics import megabytes, spread, summarise, summary
+from cilkit.runs.records import Cost, run_record
 from cilkit.teaching.stored import by_method
 
 ROOT = Path(__file__).parent.parent
@@ -174,15 +174,19 @@ def test_the_presets_say_what_the_heads_first_values_are_worth(number: str) -> N
 
 ZOO = json.loads((RESULTS / "zoo-digits.json").read_text(encoding="utf-8"))
 
+MADE = json.loads((RESULTS / "zoo-digits-cost.json").read_text(encoding="utf-8"))
+COSTS = {name: Cost(**of) for name, of in MADE["cost"].items()}
+
 
 def test_the_page_of_methods_shows_the_stored_comparison_of_all_methods_best_first() -> None:
     found = sorted(ZOO["summary"].items(), key=lambda row: -mean(row[1]["last"]))
     rows = [
-        f"| `{name}` | {spread(of['last'])} | {spread(of['average'])} | {ZOO['time'][name]:.1f} |"
+        f"| `{name}` | {spread(of['last'])} | {spread(of['average'])} | {ZOO['time'][name]:.1f} | "
+        f"{COSTS[name].flops / 1e9:.1f} | {1000 * megabytes(COSTS[name]):.0f} |"
         for name, of in found
     ]
     text = (ROOT / "book" / "methods.md").read_text(encoding="utf-8")
-    table = text.split("| method | last | average | time |")[1].split("\n\n")[0]
+    table = text.split("| method | last | average | time | cost | kept |")[1].split("\n\n")[0]
     assert table.splitlines()[2:] == rows
     assert {name for name, _ in found} == REGISTERED
 
@@ -194,6 +198,26 @@ def test_what_the_page_of_methods_says_of_its_table_is_so() -> None:
     assert min(remedies) - last["replay-kd"] > 5
     assert last["ewc"] - last["finetune"] < 1
     assert last["joint"] > last["ridge"] > last["der"] > max(*remedies, last["podnet"])
+
+
+def test_the_stored_costs_are_those_of_the_same_command_with_one_seed() -> None:
+    one, all_ = (stored["made"]["command"].split() for stored in (MADE, ZOO))
+    seeds = all_[all_.index("--seeds") + 1 :][:5]
+    assert {*all_} - {*one} == {*seeds[1:], "runs/zoo"}
+    assert {*one} - {*all_} == {"runs/zoo-cost"}
+    assert re.fullmatch("[0-9a-f]{40}", MADE["made"]["commit"])
+
+
+def test_what_the_page_of_methods_says_of_cost_and_memory_is_so() -> None:
+    joint, ridge, der = COSTS["joint"], COSTS["ridge"], COSTS["der"]
+    share = {name: cost.flops / joint.flops for name, cost in COSTS.items()}
+    assert {name for name, of in share.items() if 0.75 < of < 1} == {"der", "podnet"}
+    assert max(share, key=share.__getitem__) == "joint"
+    assert round(joint.kept / 1000) == 86 and joint.kept < 4 * der.parameters
+    assert ridge.kept / joint.kept == pytest.approx(100, rel=0.02)
+    assert round(ridge.kept / (3 * 224 * 224)) == 58
+    assert ridge.flops / COSTS["finetune"].flops == pytest.approx(2, abs=0.1)
+    assert ZOO["time"]["ridge"] == 0.2
 
 
 PUBLISHED = (ROOT / "book" / "methods.md").read_text(encoding="utf-8").split("(published)=")[-1]
@@ -210,6 +234,20 @@ def test_the_methods_of_the_published_table_have_our_last_accuracies_best_first(
     rows = {row[0].strip("`"): float(row[1]) for row in cells_of(PUBLISHED, "method")}
     assert rows == {name: round(mean(ZOO["summary"][name]["last"]), 1) for name in rows}
     assert [*rows.values()] == sorted(rows.values(), reverse=True)
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_methods_page_states_what_it_costs_and_keeps(name: str) -> None:
+    mine, last = COSTS[name], spread(ZOO["summary"][name]["last"])
+    took, least, most = (COSTS[each].flops / 1e9 for each in (name, "finetune", "joint"))
+    told = (
+        f"On the digits a run takes {took:.1f} {{term}}`GFLOP`, where fine-tuning takes "
+        f"{least:.1f} and joint training {most:.1f}. In the end the network has "
+        f"{mine.parameters:,} parameters, and {mine.kept / 1000:,.1f} kB are kept beside it, for "
+        f"{last} % of all digits."
+    )
+    costs = PAGES[name].read_text(encoding="utf-8").split("## What it costs")[1]
+    assert told in costs.replace("\n", " ")
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))

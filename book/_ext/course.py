@@ -3,7 +3,7 @@
 from typing import Any
 
 CONCERNS = ["address", "offline", "markup", "languages", "searching", "sharing", "notfound"]
-CONCERNS += ["laboratory", "pictures", "links", "formulas", "asking"]
+CONCERNS += ["laboratory", "pictures", "links", "formulas", "asking", "methods"]
 
 
 def setup(app: Any) -> dict[str, bool]:

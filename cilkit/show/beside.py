@@ -1,6 +1,7 @@
 """Texts beside the marks of a figure, none over another one, nor over a mark."""
 
 from collections.abc import Sequence
+from math import hypot
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -8,7 +9,9 @@ from matplotlib.text import Text
 
 from cilkit.show.layout import INK
 
-AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
+# Right, left, above, below, and aslant.
+AROUND: tuple[tuple[float, float], ...] = ((1, 0), (-1, 0), (0, 1), (0, -1))
+AROUND += tuple((across, up * side) for side in (0.5, 1) for across in (1, -1) for up in (1, -1))
 CLOSE = 4.0  # pixels between a mark and its text
 
 
@@ -29,6 +32,11 @@ class Box(NamedTuple):
         """Return the point of it that is nearest to another."""
         x, y = point
         return min(max(x, self.left), self.right), min(max(y, self.low), self.high)
+
+    def distance(self, point: tuple[float, float]) -> float:
+        """Return how far a point is from it; 0 within."""
+        x, y = self.nearest(point)
+        return hypot(x - point[0], y - point[1])
 
     def meets(self, other: "Box") -> bool:
         """Tell whether two have a point in common."""
@@ -75,12 +83,13 @@ def places_beside(
             for across, up in AROUND
         ]
         free = (one for one in options if room.holds(one) and not any(map(one.meets, taken)))
-        taken.append(next(free, options[0]))
+        clear = (one for one in free if belongs(one, mark, marks))
+        taken.append(next(clear, options[0]))
     return taken[len(marks) :]
 
 
-def around(mark: Box, width: float, height: float, way: tuple[int, int], far: float) -> Box:
-    """Return the box of this size that lies so far from a mark, in one of eight ways."""
+def around(mark: Box, width: float, height: float, way: tuple[float, float], far: float) -> Box:
+    """Return the box of this size that lies so far from a mark, in one of the ways."""
     x, y = mark.middle
     x += way[0] * ((mark.right - mark.left + width) / 2 + far)
     y += way[1] * ((mark.high - mark.low + height) / 2 + far)
@@ -89,5 +98,10 @@ def around(mark: Box, width: float, height: float, way: tuple[int, int], far: fl
 
 def close(mark: Box, text: Box) -> bool:
     """Tell whether a text lies so near to its mark that no line need join them."""
-    x, y = text.nearest(mark.middle)
-    return abs(x - mark.middle[0]) + abs(y - mark.middle[1]) < 20
+    return text.distance(mark.middle) < 14
+
+
+def belongs(text: Box, mark: Box, marks: Sequence[Box]) -> bool:
+    """Tell whether a text is joined to its mark by a line, or nearer to it than to any other."""
+    nearest = min(text.distance(each.middle) for each in marks)
+    return not close(mark, text) or text.distance(mark.middle) == nearest

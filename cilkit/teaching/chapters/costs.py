@@ -1,0 +1,104 @@
+"""What methods reach over what they take: a mark for each, in the page's own colours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from math import ceil, floor, log10
+from statistics import mean, stdev
+
+from cilkit.show.beside import Box, close, places_beside
+from cilkit.teaching.moving import style
+from cilkit.teaching.svg import Plot, text
+
+WIDTH, HEIGHT = 340, 380  # of a panel
+LETTER, LINE = 6.2, 13.0  # pixels that a letter is wide, and a line high
+TITLE = "What do methods reach, and what does it cost?"
+DESCRIBE = (
+    "Two panels, a mark for each method, as high as its accuracy after the last stage, with its "
+    "standard deviation. To the right lies more: on the left panel more computation, on the right "
+    "one more memory, both on a scale of powers of ten. The table above has the numbers."
+)
+
+
+@dataclass(frozen=True)
+class Still:
+    """A figure of two panels that stays as it is."""
+
+    panels: Sequence[str]
+
+    def _repr_html_(self) -> str:
+        """Return the figure, ready to be put into a page."""
+        look = f"--wide:{WIDTH};font-size:12px"
+        drawn = "".join(
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" style="{look}" aria-label="{TITLE}">'
+            f"<title>{TITLE}</title><desc>{escape(DESCRIBE)}</desc>{panel}</svg>"
+            for panel in self.panels
+        )
+        return (
+            f'<figure class="cil-figure">{style()}<figcaption>{TITLE}</figcaption>'
+            f'<div class="cil-panels">{drawn}</div></figure>'
+        )
+
+
+def accuracy_over_costs(
+    last: Mapping[str, Sequence[float]], costs: Mapping[str, Mapping[str, float]]
+) -> Still:
+    """Show each method's last accuracy (percent, seed by seed) over each of its costs.
+
+    `costs` holds, by the words for an axis, what each method takes.
+    """
+    best_first = dict(sorted(last.items(), key=lambda found: -mean(found[1])))
+    return Still([panel(best_first, cost, words) for words, cost in costs.items()])
+
+
+def panel(last: Mapping[str, Sequence[float]], cost: Mapping[str, float], words: str) -> str:
+    """Draw one panel; x is the logarithm."""
+    places = {name: log10(cost[name]) for name in last}
+    low, high = min(places.values()), max(places.values())
+    room = 0.06 * (high - low)
+    size = {"width": WIDTH, "height": HEIGHT, "left": 34}
+    plot = Plot((low - room, high + room), (0, 102), words, "accuracy, last stage (%)", **size)
+    marks = [
+        (places[name], mean(values), stdev(values) if len(values) > 1 else 0.0)
+        for name, values in last.items()
+    ]
+    drawn = "".join(mark(plot, *one) for one in marks)
+    xticks = {tick: name for tick, name in powers(low, high).items() if low <= tick <= high}
+    return plot.axes(xticks, [0, 20, 40, 60, 80, 100]) + drawn + names(plot, marks, [*last])
+
+
+def powers(low: float, high: float) -> dict[float, str]:
+    """Return ticks at 1, 2 and 5 times each power of ten; only at 1, where that would be many."""
+    steps = (1, 2, 5) if high - low < 2.5 else (1,)
+    ticks = [step * 10.0**power for power in range(floor(low), ceil(high) + 1) for step in steps]
+    return {log10(tick): f"{tick:g}" for tick in ticks}
+
+
+def mark(plot: Plot, x: float, y: float, deviation: float) -> str:
+    """Draw a dot, and how far seeds spread."""
+    (px, top), (_, foot) = plot.at(x, y + deviation), plot.at(x, y - deviation)
+    whisker = f'<path class="axis" d="M{px} {top}V{foot}M{px - 3:g} {top}h6M{px - 3:g} {foot}h6"/>'
+    return whisker + plot.dots([x], [y], radius=3.5)
+
+
+def names(plot: Plot, marks: Sequence[tuple[float, float, float]], words: Sequence[str]) -> str:
+    """Write each name where it hides nothing, joined to its mark where it is not close."""
+    boxes = []
+    for x, y, deviation in marks:
+        (px, top), (_, foot) = plot.at(x, y + deviation), plot.at(x, y - deviation)
+        boxes.append(Box(px - 4, top - 4, px + 4, foot + 4))
+    (left, low), (right, high) = plot.at(plot.x[0], plot.y[0]), plot.at(plot.x[1], plot.y[1])
+    sizes = [(LETTER * len(name), LINE) for name in words]
+    drawn = ""
+    for name, box, place in zip(
+        words,
+        boxes,
+        places_beside(boxes, sizes, Box(left, high - LINE, right, low)),
+        strict=True,
+    ):
+        if not close(box, place):
+            (x0, y0), (x1, y1) = box.middle, place.nearest(box.middle)
+            drawn += f'<line class="axis" stroke-dasharray="2 3" x1="{x0:.1f}" y1="{y0:.1f}" '
+            drawn += f'x2="{x1:.1f}" y2="{y1:.1f}"/>'
+        drawn += text(round(place.middle[0], 1), round(place.high - 3.5, 1), name, "middle")
+    return drawn
