@@ -39,7 +39,7 @@ from cilkit.runs.outputs import EVENTS, README, SUMMARY, TABLES
 from cilkit.runs.provenance import versions
 from cilkit.runs.readme import write_readme
 from cilkit.runs.records import Record, run_record
-from cilkit.show.console import Console
+from cilkit.show.console import Console, LastLine
 from cilkit.show.flat import flat
 from cilkit.show.observers import Csv, TensorBoard
 
@@ -70,6 +70,7 @@ class Run:
     keep_stages: bool = False
     csv: bool = False  # write tables too: epochs.csv and stages.csv
     tensorboard: bool = False  # write scalars for TensorBoard too
+    quiet: bool = False  # print nothing but errors and the last stage's line
 
     def __call__(self) -> None:
         """Run, and draw."""
@@ -78,15 +79,15 @@ class Run:
 
         out, resume = as_path(self.out), self.resume or is_restarted()
         from_main(lambda: check_out(out, resume, self.beside()))
-        observers: list[Observer] = [Console()]
+        observers: list[Observer] = [LastLine() if self.quiet else Console()]
         observers += [TensorBoard(out)] if self.tensorboard else []
         if is_main():
             observers += [Csv(out, resume)] if self.csv else []
-        say_why(self.preset)
+        say_why(self.preset, self.quiet)
         with stoppable():
             kept: Any = {"keep_pixels": self.keep_pixels, "keep_stages": self.keep_stages}
             records = run(self.config, out, observers, resume=resume, **kept)
-        leave(out, records)
+        leave(out, records, self.quiet)
 
     def beside(self) -> list[str]:
         """Return the names of what is written beside the run itself."""
@@ -109,6 +110,7 @@ class Compare:
     preset: Preset = DEFAULT_PRESET
     resume: bool = False  # keep finished runs, go on with unfinished ones
     keep_stages: bool = False  # keep the network after each stage of each run in its folder
+    quiet: bool = False  # print nothing but errors and the table
 
     def __call__(self) -> None:
         """Compare, print the table, and draw."""
@@ -122,13 +124,14 @@ class Compare:
         choice = planned(self.config, self.methods, self.seeds, **how)
         labels = dict.fromkeys(one.label for one in choice)
         from_main(lambda: check_comparison(out, resume, figure_names(labels)))
-        watch, what = [Console()], (self.config, self.methods, self.seeds, out)
-        say_why(self.preset)
+        watch: list[Observer] = [] if self.quiet else [Console()]
+        what = (self.config, self.methods, self.seeds, out)
+        say_why(self.preset, self.quiet)
         with stoppable():
             runs = compare(*what, watch, **how, resume=resume, keep_stages=self.keep_stages)
         if is_main():
             print(table(runs))
-        draw([out], out)
+        draw([out], out, self.quiet)
 
 
 @dataclass
@@ -153,6 +156,7 @@ class Extend:
     # keep the network after each stage in the folder, and copy those that the run has kept
     keep_stages: bool = False
     resume: bool = False  # go on with the extension that is in the folder
+    quiet: bool = False  # print nothing but errors and the last stage's line
 
     def __call__(self) -> None:
         """Extend, and draw."""
@@ -169,7 +173,7 @@ class Extend:
             records = extend(
                 self.run,
                 out,
-                [Console()],
+                [LastLine() if self.quiet else Console()],
                 settings=given,
                 test_known=self.test_known,
                 old_data=self.old_data,
@@ -177,7 +181,7 @@ class Extend:
                 keep_stages=self.keep_stages,
                 resume=resume,
             )
-        leave(out, records)
+        leave(out, records, self.quiet)
 
 
 @dataclass
@@ -321,7 +325,7 @@ class Presets:
             print(f"{name.replace('_', '-'):{width}}  {value}")
 
 
-def leave(out: Path, records: Sequence[Record]) -> None:
+def leave(out: Path, records: Sequence[Record], quiet: bool) -> None:
     """Leave in a run's folder, in the main process, what its records make and what explains it."""
     if is_main():
         from cilkit.comparison import write_summary
@@ -329,22 +333,23 @@ def leave(out: Path, records: Sequence[Record]) -> None:
 
         write_summary(out, summarise({run_record(records).config["method"]: [records]}))
         write_readme(out)
-        draw([out], out)
+        draw([out], out, quiet)
 
 
-def say_why(preset: str) -> None:
+def say_why(preset: str, quiet: bool) -> None:
     """Say what somebody gets who brought images and named no settings."""
-    if preset == "own" and is_main():
+    if preset == "own" and is_main() and not quiet:
         print(WHY_OWN)
 
 
-def draw(folders: Sequence[Path], out: Path | None) -> None:
+def draw(folders: Sequence[Path], out: Path | None, quiet: bool = False) -> None:
     """Draw all figures in the main process, and say where they are."""
     if is_main():
         from cilkit.show.save import plot
 
         for path in plot(folders, out):
-            print(f"drew {path}")
+            if not quiet:
+                print(f"drew {path}")
 
 
 Command = Run | Compare | Extend | Plot | Data | Features | Show | Predict | Export | Presets

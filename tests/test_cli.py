@@ -132,6 +132,34 @@ def test_run_leaves_records_tables_and_figures(tmp_path: Path) -> None:
     assert any(name.startswith("events.out.tfevents") for name in left)
 
 
+def test_a_quiet_run_prints_its_last_line_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", *QUICK, "--out", str(tmp_path)]
+    assert main(words) == 0
+    loud = [line for line in capsys.readouterr().out.splitlines() if "drew" not in line]
+    assert main([*words, "--resume", "--quiet"]) == 0
+    assert capsys.readouterr() == (loud[-1] + "\n", "")
+    assert len(loud) > 2
+
+
+def test_a_quiet_comparison_prints_its_table_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", "--methods", "finetune", "joint", "--seeds", "3", *QUICK]
+    assert main([*words, "--quiet", "--out", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["finetune", "joint"]
+    assert err == ""
+
+
+def test_a_quiet_run_still_says_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "--quiet", "--lr", "-1", "--out", str(tmp_path)]
+    assert "lr is -1" in refused(words, capsys)
+
+
 def test_compare_leaves_a_summary_in_percent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

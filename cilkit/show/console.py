@@ -81,6 +81,21 @@ class Console:
             self.bar = None
 
 
+class LastLine:
+    """What a run has come to, and nothing before: the line of its last stage."""
+
+    def __init__(self) -> None:
+        self.stages = 0
+
+    def __call__(self, record: Record) -> None:
+        """Print the last record's line."""
+        match record:
+            case RunRecord(classes_per_stage=stages):
+                self.stages = len(stages)
+            case StageRecord(stage=stage) if stage + 1 == self.stages:
+                print(f"  stage {stage + 1}/{self.stages} {describe(record)}", flush=True)
+
+
 def work(stages: list[tuple[int, float]]) -> float:
     """Return how many images stages look at in all their epochs."""
     return sum(epochs * images for epochs, images in stages)
