@@ -5,14 +5,14 @@ a preset gives them values, options change them.
 """
 
 import sys
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise, product
 from pathlib import Path
-from typing import Annotated, Any, cast, get_type_hints
+from typing import Annotated, Any, cast
 
 import tyro
-from tyro.conf import Fixed, OmitArgPrefixes, Positional, arg, subcommand
+from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from cilkit.config import Config, Precision, as_path, names_of
 from cilkit.data.datasets import DATASETS
@@ -41,11 +41,13 @@ from cilkit.runs.readme import write_readme
 from cilkit.runs.records import Record, run_record
 from cilkit.show.console import Console, LastLine
 from cilkit.show.flat import flat
+from cilkit.show.headings import under_headings
 from cilkit.show.observers import Csv, TensorBoard
 
 Preset = Annotated[
     str, arg(help=f"the settings to start from: {', '.join(PRESETS)}", metavar="NAME")
 ]
+Settings = Annotated[OmitArgPrefixes[Any], arg(name="")]  # a `Config`; first, its parts
 DEFAULT_PRESET = "digits"
 # What may break a run off; `explain` tells accidents from mistakes of ours.
 BREAKDOWNS = (OSError, MemoryError, ArithmeticError, RuntimeError)
@@ -60,7 +62,7 @@ your own. `cilkit --version` says which version this is."""
 class Run:
     """Train one method through all stages; leave records, a checkpoint and figures in a folder."""
 
-    config: OmitArgPrefixes[Config]
+    config: Settings
     out: Path  # the folder for the results
     preset: Preset = DEFAULT_PRESET
     resume: bool = False  # go on with the run that is in the folder
@@ -101,7 +103,7 @@ class Run:
 class Compare:
     """Train several methods on several seeds; leave summary.json, runs and figures in a folder."""
 
-    config: OmitArgPrefixes[Config]
+    config: Settings
     out: Path  # the folder for the results
     methods: tuple[str, ...] = ("finetune", "replay", "replay-kd", "wa")  # what to compare
     seeds: tuple[int, ...] = (0, 1, 2)  # each method runs once with each
@@ -201,7 +203,7 @@ class Data:
     """Prepare a data set, look at every image, and say in a table what there is."""
 
     name: Positional[Annotated[str, arg(help=", ".join(DATASETS), metavar="NAME")]]
-    config: OmitArgPrefixes[Config]
+    config: Settings
     out: Path | None = None  # the folder for a contact sheet; by default runs/data-NAME
 
     def __call__(self) -> None:
@@ -215,15 +217,16 @@ class Data:
 
 # The settings that say what a data set is, and those that say how a backbone looks at it.
 OF_DATA = ("data_path", "download", "split_file", "test_share", "class_list", "image_size")
-OF_LOOKING = {"backbone", "pretrained", "weights", "enlarge", "bf16", "channels_last"}
+OF_LOOKING = {"backbone", "pretrained", "weights", "enlarge", "precision", "channels_last"}
 OF_LOOKING |= {"device", "threads", "workers"}
+LOOKING = Config(backbone="tf_efficientnet_lite0", pretrained=True)
 
 
 @dataclass
 class Features:
     """Look at a data set once with a frozen backbone; leave its features as a data set."""
 
-    config: OmitArgPrefixes[Config]
+    config: Settings
     out: Path  # the file to write, in .npz: what `--preset features --data-path FILE` takes
 
     def __call__(self) -> None:
@@ -352,6 +355,7 @@ def draw(folders: Sequence[Path], out: Path | None, quiet: bool = False) -> None
                 print(f"drew {path}")
 
 
+RUNNING = (Run, Compare, Extend, Predict)  # those with switches
 Command = Run | Compare | Extend | Plot | Data | Features | Show | Predict | Export | Presets
 
 
@@ -420,11 +424,13 @@ def parse(words: list[str]) -> Command:
     command: Command = tyro.cli(
         commands(words),
         prog="cilkit",
-        args=words,
+        args=without_the_obvious(words),
         description=DESCRIPTION,
-        config=(tyro.conf.SuppressFixed,),  # what is no option, as `others`
+        config=(tyro.conf.FlagCreatePairsOff,),
         console_outputs=local_rank() == 0,
     )
+    if isinstance(command, Run | Compare | Data | Features):
+        command = replace(command, config=command.config.joined())
     return command
 
 
@@ -435,17 +441,16 @@ def commands(words: Sequence[str]) -> Any:
     """
     if words[:1] == ["compare"] and {w.partition("=")[0] for w in words} & {"--method", "--seed"}:
         raise InputError("compare takes --methods and --seeds, not --method and --seed")
-    preset = preset_in(words)
-    start: Config = lookup("preset", preset, PRESETS)
+    preset, start = start_of(words)
     method, *_ = values_in(words, "--method") or [start.method]
     methods = values_in(words, "--methods") or Compare.methods
-    run = Run(replace(start, method=method), tyro.MISSING, preset)
-    compare = Compare(for_all(start, methods), tyro.MISSING, preset=preset)
-    hidden = {*names_of(Config)} - {*OF_DATA}
-    data = Data(tyro.MISSING, offering([Config], Config(), hidden))
+    run = Run(under_headings(replace(start, method=method)), tyro.MISSING, preset)
+    each = under_headings(for_all(start, methods), hidden={"method", "seed"})
+    compare = Compare(each, tyro.MISSING, preset=preset)
+    hidden = {*names_of(LOOKING)} - {*OF_DATA}
+    data = Data(tyro.MISSING, under_headings(Config(), hidden))
     hidden -= {"dataset", *OF_LOOKING}
-    looking = replace(Config(), backbone="tf_efficientnet_lite0", pretrained=True)
-    features = Features(offering([Config], looking, hidden), tyro.MISSING)
+    features = Features(under_headings(LOOKING, hidden), tyro.MISSING)
     return (
         Annotated[Run, subcommand("run", default=run)]
         | Annotated[Compare, subcommand("compare", default=compare)]
@@ -477,11 +482,29 @@ def in_todays_words(words: Sequence[str]) -> list[str]:
     ]
 
 
-def preset_in(words: Sequence[str]) -> str:
+def without_the_obvious(words: Sequence[str]) -> list[str]:
+    """Return words without switches that say what is so anyway, or that a later one takes back.
+
+    Of each pair, such as --csv and --no-csv, the help and tyro know the one that changes something.
+    """
+    start = LOOKING if words[:1] == ["features"] else start_of(words)[1]
+    so = {name: value for name, value in vars(start).items() if isinstance(value, bool)}
+    so |= {f.name: False for one in RUNNING for f in fields(one) if f.default is False}
+    pairs = {
+        f"--{'' if on else 'no-'}{name.replace('_', '-')}": (name, on)
+        for name, on in product(so, (True, False))
+    }
+    last = {pairs[word][0]: word for word in words if word in pairs}
+    needed = {word for name, word in last.items() if pairs[word][1] != so[name]}
+    return [word for word in words if word not in pairs or word in needed]
+
+
+def start_of(words: Sequence[str]) -> tuple[str, Config]:
     """Return the preset that is named, or else the one that suits the data set."""
     of_ones_own = {*values_in(words, "--dataset")} & {"folder", "npz"}
     default = "own" if of_ones_own else DEFAULT_PRESET
-    return [default, *values_in(words, "--preset")][-1]
+    name = [default, *values_in(words, "--preset")][-1]
+    return name, lookup("preset", name, PRESETS)
 
 
 def values_in(words: Sequence[str], option: str) -> list[str]:
@@ -500,27 +523,12 @@ def values_in(words: Sequence[str], option: str) -> list[str]:
 
 
 def for_all(start: Config, methods: Sequence[str]) -> Config:
-    """Return a configuration with the settings of all these methods: what their classes join.
-
-    Method and seed are no options there.
-    """
+    """Return a configuration with the settings of all these methods: what their classes join."""
     classes: list[Any] = [METHODS[method].Settings for method in methods if method in METHODS]
     classes = classes or [type(start)]  # an unknown name is refused when it is compared
     last = [one for one in classes if {one} == {c for c in classes if issubclass(c, one)}]
-    return offering(last, start, {"method", "seed"})
-
-
-def offering(kinds: Sequence[Any], start: Config, hidden: Collection[str]) -> Config:
-    """Return a start's settings, as what these classes join; those hidden are no options."""
-    types, fixed = get_type_hints(Config), cast(Any, Fixed)
-    # tyro reads the comments in a class's file, so the join has the place of its first part.
-    place = {
-        "__module__": kinds[0].__module__,
-        "__qualname__": kinds[0].__qualname__,
-        "__annotations__": {name: fixed[types[name]] for name in hidden},
-    }
     kind: Any = type(Config)
-    joined: Any = kind("Settings", (*dict.fromkeys(kinds),), place)
+    joined: Any = kind("Settings", (*dict.fromkeys(last),), {"__module__": __name__})
     joined = dataclass(frozen=True, kw_only=True)(joined)
     given = {name: getattr(start, name) for name in names_of(start)} | vars(start.others)
     known = {name: value for name, value in given.items() if name in names_of(joined)}

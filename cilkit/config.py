@@ -101,8 +101,6 @@ class Config(metaclass=OfItsMethod):
     # longer by the root of 3, and a bias of 0
     head_init: Literal["torch", "pycil"] = "torch"
 
-    label_smoothing: float = 0.0  # of the cross-entropy
-
     epochs: int = 20  # of every stage
     base_epochs: int | None = None  # of the first stage, if it differs
     batch_size: int = 128  # images per step, over all processes together
@@ -116,6 +114,7 @@ class Config(metaclass=OfItsMethod):
     milestones: tuple[int, ...] = ()  # epochs at which the step schedule divides it by ten
     base_milestones: tuple[int, ...] | None = None  # of the first stage, if they differ
     warmup: int = 0  # epochs in which the learning rate rises to its highest
+    label_smoothing: float = 0.0  # of the cross-entropy
 
     device: str = "auto"  # auto, cpu, cuda, cuda:N, mps or xpu
     # the numbers to compute in where it is safe; fp16 needs a card; auto: what the machine that

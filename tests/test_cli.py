@@ -7,14 +7,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from cilkit import METHODS, PRESETS, read_records, summary
-from cilkit.cli import Compare, Run, main, parse
+from cilkit.cli import Compare, Features, Run, main, parse
+from cilkit.config import names_of
 from cilkit.methods.ewc import EWC
 from cilkit.methods.replay import Replay
+from cilkit.show.headings import by_heading
 
 QUICK = ["--epochs", "1", "--base", "5", "--increment", "5", "--backbone", "resnet8"]
 
@@ -246,13 +249,67 @@ def test_compare_offers_only_what_it_takes(capsys: pytest.CaptureFixture[str]) -
     assert {"--methods", "--seeds", "--lr", "--temperature"} <= offered
 
 
+def headings_of(command: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Return the boxes of a command's help by their titles."""
+    with pytest.raises(SystemExit):
+        main(command.split())
+    title = re.compile(r"^[╭─ ]*([\w. ]*options)[╮─ ]*$", re.MULTILINE)  # a terminal has lines
+    boxes = title.split(capsys.readouterr().out)[1:]
+    return dict(zip(boxes[::2], boxes[1::2], strict=True))
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_help_of_a_run_has_ten_headings_or_so_the_usual_ones_first(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    found = headings_of("run --help", capsys)
+    first, later = ["", "method", "data", "stages"], ["memory", "distilling", "wa", "training"]
+    last = ["network", "augmentation", "machine"]
+    assert [*found] == [f"{name} options".strip() for name in (*first, *later, *last)]
+    assert "--resume " in found["options"] and "--budget " in found["memory options"]
+    assert max(len(line) for box in found.values() for line in box.splitlines()) <= columns
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_setting_stands_under_one_heading(method: str) -> None:
+    kind = METHODS[method].Settings
+    parts = by_heading(kind)
+    assert sorted(chain(*parts.values())) == sorted(names_of(kind))
+    assert all(parts.values())
+
+
+def test_switches_that_say_what_is_so_or_are_taken_back_are_passed_over() -> None:
+    """The digits' preset multiplies by the square of the temperature, and looks not ahead."""
+    words = ["run", "--no-nesterov", "--kd-t-squared", "--no-csv", "--out", "x"]
+    words += ["--head-bias", "--no-head-bias", "--no-compile", "--compile"]
+    config = parse(words).config  # type: ignore[union-attr]
+    assert (config.nesterov, config.kd_t_squared) == (False, True)
+    assert (config.head_bias, config.compile) == (False, True)
+
+
+def test_the_help_names_a_switch_and_not_its_opposite(capsys: pytest.CaptureFixture[str]) -> None:
+    offered = options_of("run", capsys)
+    assert {"--nesterov", "--no-kd-t-squared", "--resume"} <= offered
+    assert not offered & {"--no-nesterov", "--kd-t-squared", "--no-resume"}
+
+
 def test_data_offers_the_settings_that_say_what_a_data_set_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    offered = options_of("data", capsys) - {"--help", "--no-download"}
+    offered = options_of("data", capsys) - {"--help"}
     of_data = {"--data-path", "--download", "--split-file", "--test-share"}
     of_data |= {"--class-list", "--image-size"}
     assert offered == of_data | {"--out"}
+
+
+def test_features_offers_what_it_looks_with(capsys: pytest.CaptureFixture[str]) -> None:
+    offered = options_of("features", capsys)
+    assert {"--dataset", "--backbone", "--no-pretrained", "--precision", "--out"} <= offered
+    assert not offered & {"--epochs", "--budget", "--temperature", "--method"}
+    command = parse(["features", "--no-pretrained", "--bf16", "--out", "x.npz"])
+    assert isinstance(command, Features)
+    assert (command.config.pretrained, command.config.precision) == (False, "bf16")
 
 
 def test_a_single_run_leaves_its_summary_and_a_text_that_explains_the_folder(
