@@ -50,7 +50,7 @@ def keep_features(config: Config, file: Path | str) -> None:
             test_images=in_steps(test, low, high),
             test_labels=dataset.test.labels.numpy(),
             class_names=np.array(dataset.class_names),
-            mean=[-low / (high - low)],
+            mean=[(0 - low) / (high - low)],
             std=[1 / (high - low)],
         )
 

@@ -13,13 +13,13 @@ from cilkit.teaching.stored import RESULTS
 PACKAGE = Path(cilkit.__file__).parent
 
 
-def test_an_installed_package_holds_every_stored_record() -> None:
+def test_an_installed_package_holds_every_stored_record_and_feature() -> None:
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
     globs = project["tool"]["setuptools"]["package-data"]["cilkit"]
     installed = {path for glob in globs for path in PACKAGE.glob(glob)}
     records = set(RESULTS.rglob("records.jsonl"))
     assert records
-    assert records <= installed
+    assert records | set(RESULTS.rglob("*.npz")) <= installed
 
 
 def test_an_unknown_result_is_answered_with_the_known_ones() -> None:
