@@ -4,6 +4,7 @@
 a preset gives them values, options change them.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -15,10 +16,10 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from cilkit.config import Config, Precision, as_path, names_of
-from cilkit.data.datasets import DATASETS
+from cilkit.data.datasets import DATASETS, OF_ONE_SIZE
 from cilkit.data.images import BadImage
 from cilkit.data.workers import lost_worker
-from cilkit.errors import InputError, lookup
+from cilkit.errors import InputError, lookup, unknown
 from cilkit.experiment import Observer
 from cilkit.machine.devices import lacks_memory
 from cilkit.machine.processes import (
@@ -35,10 +36,11 @@ from cilkit.machine.stopping import Stopped, stoppable
 from cilkit.methods import METHODS
 from cilkit.methods.outside import add_installed, without_code
 from cilkit.presets import PRESETS, WHY_OWN
+from cilkit.runs.folder import check_method
 from cilkit.runs.outputs import EVENTS, README, SUMMARY, TABLES
 from cilkit.runs.provenance import versions
 from cilkit.runs.readme import write_readme
-from cilkit.runs.records import Record, run_record
+from cilkit.runs.records import RECORDS, Record, read_records, run_record
 from cilkit.show.console import Console, LastLine
 from cilkit.show.flat import flat
 from cilkit.show.headings import under_headings
@@ -49,6 +51,8 @@ Preset = Annotated[
 ]
 Settings = Annotated[OmitArgPrefixes[Any], arg(name="")]  # a `Config`; first, its parts
 DEFAULT_PRESET = "digits"
+GO_ON = "what was saved is whole: go on with --resume"
+UNREAD = 128 + 13  # SIGPIPE's: as other tools end of which `head` has read enough
 # What may break a run off; `explain` tells accidents from mistakes of ours.
 BREAKDOWNS = (OSError, MemoryError, ArithmeticError, RuntimeError)
 DESCRIPTION = f"""Learn classes one stage after another, and see what remains of the first ones.
@@ -143,7 +147,8 @@ class Extend:
     run: Positional[Path]  # the folder of the finished run, which stays as it is
     data_path: Path  # the data set with the new classes
     out: Path  # the folder for the results
-    increment: int | None = None  # new classes of each stage; by default all come in one
+    # new classes of each stage, or a list of all stages; by default all come in one
+    increment: int | tuple[int, ...] | None = None
     dataset: str | None = None  # folder or npz, where it is another kind than the run's
     split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
     test_share: float = 0.0  # of a folder without train and val: this much of each class, for tests
@@ -374,7 +379,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         add_installed()
         command = parse(without_code(words))
         with processes(getattr(command, "config", Config()).timeout):
-            return command() or 0
+            return ended(command())
     except InputError as error:
         return say(f"error: {error}", 2) if local_rank() == 0 else 2  # one for each machine
     except Stopped as stopped:
@@ -383,12 +388,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return say("stopped at once; what was saved is whole", 130)
     except BREAKDOWNS as error:
-        sentence = explain(error)  # every process speaks: one alone may have the trouble
-        if not sentence:  # a mistake of ours, which deserves its traceback
-            raise
-        if isinstance(command, Run | Compare | Extend):
-            sentence += "; what was saved is whole: go on with --resume"
-        return say(sentence, 1)
+        return broken_off(error, isinstance(command, Run | Compare | Extend))
+
+
+def ended(status: int | None) -> int:
+    """Return the exit status, once all that was printed is out: who reads it may have gone."""
+    sys.stdout.flush()
+    return status or 0
+
+
+def broken_off(error: Exception, trains: bool) -> int:
+    """Say in every process what broke a command off, for one alone may have the trouble."""
+    if isinstance(error, BrokenPipeError) and nobody_reads() and not trains:
+        return UNREAD
+    sentence = explain(error)
+    if not sentence:  # a mistake of ours, which deserves its traceback
+        raise error
+    return say(f"{sentence}; {GO_ON}" if trains else sentence, 1)
+
+
+def nobody_reads() -> bool:
+    """Tell whether who reads what is printed has gone; let what is left of it go nowhere."""
+    try:
+        print(flush=True)  # where it is another pipe that broke, an empty line does no harm
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def say(sentence: str, status: int) -> int:
@@ -418,9 +444,21 @@ def explain(error: Exception) -> str:
     return ""
 
 
+def check_effect(words: Sequence[str], command: Command) -> None:
+    """Refuse an option that would change nothing, which settings themselves cannot tell."""
+    if isinstance(command, Run | Compare | Data) and values_in(words, "--image-size"):
+        name = command.name if isinstance(command, Data) else command.config.dataset
+        if name in OF_ONE_SIZE:
+            raise InputError(
+                f"--image-size is how large image files are read, and those of {name} are no files "
+                f"to be resized; leave it out"
+            )
+
+
 def parse(words: list[str]) -> Command:
     """Return the command, with the preset's settings where no option changes them."""
     words = in_todays_words(words)
+    check_methods(words)
     command: Command = tyro.cli(
         commands(words),
         prog="cilkit",
@@ -431,6 +469,7 @@ def parse(words: list[str]) -> Command:
     )
     if isinstance(command, Run | Compare | Data | Features):
         command = replace(command, config=command.config.joined())
+    check_effect(words, command)
     return command
 
 
@@ -497,6 +536,18 @@ def without_the_obvious(words: Sequence[str]) -> list[str]:
     last = {pairs[word][0]: word for word in words if word in pairs}
     needed = {word for name, word in last.items() if pairs[word][1] != so[name]}
     return [word for word in words if word not in pairs or word in needed]
+
+
+def check_methods(words: Sequence[str]) -> None:
+    """Refuse unknown methods; where a run in the folder has one, name the file that adds it."""
+    out = [as_path(word) for word in values_in(words, "--out")]
+    for method in [*values_in(words, "--method"), *values_in(words, "--methods")]:
+        if method not in METHODS:
+            if out and (out[-1] / RECORDS).exists():
+                check_method(run_record(read_records(out[-1])))
+            raise InputError(
+                f"{unknown('method', method, METHODS)}; --code FILE adds one of your own"
+            )
 
 
 def start_of(words: Sequence[str]) -> tuple[str, Config]:

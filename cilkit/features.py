@@ -20,7 +20,7 @@ from cilkit.inference import CHUNK, features_of
 from cilkit.machine.lock import check_writable
 from cilkit.machine.processes import is_main
 from cilkit.model import CilModel
-from cilkit.runs.outputs import check_free
+from cilkit.runs.outputs import check_new
 
 
 def keep_features(config: Config, file: Path | str) -> None:
@@ -34,7 +34,7 @@ def keep_features(config: Config, file: Path | str) -> None:
     file = as_path(file)
     if file.suffix != ".npz":
         raise InputError(f"features are written to an .npz file, and {str(file)!r} is none")
-    check_free(file.parent, [file.name])
+    check_new(file)
     check_writable(file.parent)
     dataset = read(config)
     all_at_once = replace(config, base=0, increment=len(dataset.class_names))

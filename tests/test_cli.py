@@ -88,6 +88,34 @@ def test_what_a_setting_may_be_is_said_in_one_line(
     assert len(lines) == 1 and lines[0].startswith("cilkit: error: ")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "--image-size", "32"],
+        ["compare", "--image-size=32", "--preset", "cifar100-b0-10"],
+        ["run", "--dataset", "npz", "--data-path", "x.npz", "--image-size", "32"],
+        ["data", "digits", "--image-size", "32"],
+    ],
+)
+def test_a_size_that_images_would_not_get_is_refused(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sentence = refused([*words, "--out", str(tmp_path / "out")], capsys)
+    assert "--image-size is how large image files are read, and those of" in sentence
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_reader_who_has_read_enough_hears_no_complaint(tmp_path: Path) -> None:
+    """As `cilkit presets digits | head -1`: the pipe is closed before all is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "cilkit", "presets", "digits"], stdout=writer, stderr=subprocess.PIPE
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_no_words_at_all_are_answered_with_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert "compare" in refused([], capsys)
 

@@ -99,7 +99,7 @@ def test_without_the_extra_it_says_what_to_install(
     ("name", "sentence"),
     [
         ("model.tflite", "unknown ending '.tflite'; known: .pt2, .onnx"),
-        ("taken.pt2", "holds 'taken.pt2' already, and nothing is overwritten"),
+        ("taken.pt2", "taken.pt2' exists already, and nothing is overwritten; name another file"),
         ("taken.pt2/model.pt2", "cannot write to"),
     ],
 )

@@ -217,6 +217,15 @@ def test_old_images_may_have_moved(
     assert here == there
 
 
+def test_a_list_says_of_each_new_stage_how_many_classes_it_brings(
+    given: Path, tmp_path: Path
+) -> None:
+    third = grow(tmp_path / "third", ["ant", "cow", "dog"], {"train": 6, "val": 3})
+    words = [str(given / "run"), "--data-path", str(third), "--out", str(tmp_path / "out")]
+    assert main(["extend", *words, "--increment", "2", "1"]) == 0
+    assert record_of(tmp_path / "out").classes_per_stage == [2, 2, 2, 1]
+
+
 def test_an_extended_run_is_extended_like_any_other(given: Path, tmp_path: Path) -> None:
     extend(given / "run", tmp_path / "second", settings=new(given), keep_pixels=True)
     third = grow(tmp_path / "third", ["cow"], {"train": 6, "val": 3})
@@ -311,6 +320,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
         ("run --data-path data.npz --dataset npz --out out", "the run's exemplars are files"),
         ("run --data-path twice --out out", "'twice/train' has two folders"),
         ("run --data-path spoilt --out out", "note.jpg' is no image"),
+        ("digits --data-path new --out out", "digits, the run's data set, comes with cilkit, from"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_leaves_nothing(
@@ -321,6 +331,7 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    run(Config(increment=5, epochs=1, backbone="mlp"), tmp_path / "digits")
     for name in ("old", "new", "all", "run"):
         (tmp_path / name).symlink_to(given / name)
     grow(tmp_path / "twice", ["caf\u00e9", "cafe\u0301"], {"train": 1, "val": 1})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cilkit import METHODS, InputError, read_records
+from cilkit import METHODS, InputError, load, read_records
 from cilkit.cli import main
 from cilkit.methods import outside
 from cilkit.runs.records import run_record
@@ -73,6 +73,50 @@ def test_it_is_compared_with_others(code: Path, tmp_path: Path) -> None:
     words = ["compare", "--code", str(code), "--methods", "mine", "finetune", "--seeds", "0"]
     assert main([*words, *QUICK, "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "mine-seed0").exists()
+
+
+@pytest.fixture
+def ended(code: Path, tmp_path: Path) -> Path:
+    """A run of a method whose file is forgotten afterwards."""
+    words = ["run", "--code", str(code), "--method", "mine", *QUICK, "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "cilkit", *words]
+    subprocess.run(command, check=True, capture_output=True)
+    return tmp_path / "run"
+
+
+def test_who_forgets_the_file_of_a_method_is_told_its_name(
+    ended: Path, code: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sentence = "'mine', the run's method, is not cilkit's own; give the file that adds it, too: "
+    sentence += f"--code '{code}'"
+    before = {path.name: path.read_bytes() for path in ended.iterdir()}
+    with pytest.raises(InputError) as refused:
+        load(ended)
+    assert str(refused.value) == sentence
+    other = str(tmp_path / "other")
+    for words in (
+        ["predict", str(ended), "x.png"],
+        ["extend", str(ended), "--data-path", "x", "--out", other],
+        ["run", "--method", "mine", *QUICK, "--out", str(ended), "--resume"],
+        ["run", "--method", "mine", "--hurry", "3", *QUICK, "--out", str(ended), "--resume"],
+    ):
+        assert main(words) == 2
+        assert capsys.readouterr().err == f"cilkit: error: {sentence}\n"
+    assert {path.name: path.read_bytes() for path in ended.iterdir()} == before
+
+
+def test_figures_of_a_method_whose_file_is_forgotten_are_drawn(ended: Path, tmp_path: Path) -> None:
+    assert main(["plot", str(ended), "--out", str(tmp_path / "figures")]) == 0
+
+
+def test_a_method_that_is_unknown_may_be_one_of_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--method", "mine", "--out", str(tmp_path / "out")]) == 2
+    sentence = capsys.readouterr().err
+    assert "unknown method 'mine'; known: " in sentence
+    assert "--code FILE adds one of your own" in sentence
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_installed_command_knows_it_too(code: Path) -> None:

@@ -273,7 +273,7 @@ def test_predict_draws_what_each_stage_says(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("run black.png --by-stage black.png", "holds 'black.png' already"),
+        ("run black.png --by-stage black.png", "'black.png' exists already"),
         ("run black.png --by-stage out.jpg", "unknown ending '.jpg'; known: .png"),
         ("run black.png black.png --by-stage out.png", "2 images are given"),
         ("run --by-stage out.png", "images is empty"),

@@ -18,6 +18,10 @@ def build_dataset(config: Config) -> DataSet:
     return lookup("data set", config.dataset, DATASETS)(config)
 
 
+# Of these the program brings the images itself: there is no path to them.
+BROUGHT = frozenset({"digits", "glyphs", "glyphs-held-out"})
+# Of these, images have the size that they have: no setting changes it.
+OF_ONE_SIZE = BROUGHT | {"cifar100", "npz"}
 DATASETS: dict[str, Callable[[Config], DataSet]] = {
     "digits": digits,
     "cifar100": cifar100,

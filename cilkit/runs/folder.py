@@ -1,12 +1,14 @@
 """The folder of a run: its records, and whether it may be used. Chapter 9."""
 
+import re
+import shlex
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cilkit.config import Config
+from cilkit.config import LEARNERS, Config
 from cilkit.data.store import Files, Store
-from cilkit.errors import InputError
+from cilkit.errors import InputError, lookup
 from cilkit.machine.lock import check_writable
 from cilkit.machine.processes import is_main, is_restarted
 from cilkit.runs import checkpoint
@@ -29,6 +31,7 @@ from cilkit.runs.records import (
     RunRecord,
     from_json,
     read_records,
+    run_record,
     stage_records,
 )
 
@@ -85,6 +88,7 @@ def find_run(out: Path | None, config: Config, resume: bool) -> Checkpoint | Non
     check_out(out, resume)
     found = checkpoint.find(out) if resume else None
     if found is not None:
+        check_method(run_record(found.records))
         check_same_settings(found.records[0], config, out)
         check_same_run(found.records[0], out / RECORDS)
     elif not is_empty(out / RECORDS):
@@ -176,6 +180,18 @@ def check_same_data(record: Record, described: RunRecord) -> None:
             f"this run was started with other data: {', '.join(differ)} differ; give the same "
             f"data, or name another folder"
         )
+
+
+def check_method(record: RunRecord) -> None:
+    """Refuse a run of a method that is unknown here; name the file that made it known there."""
+    method, command = record.config.get("method", Config.method), record.machine.get("command", "")
+    file = re.search(r"--code[ =](.+?\.py)(?: |$)", command)
+    if method not in LEARNERS and file:
+        raise InputError(
+            f"{method!r}, the run's method, is not cilkit's own; give the file that adds it, too: "
+            f"--code {shlex.quote(file[1])}"
+        )
+    lookup("method", method, LEARNERS)
 
 
 def check_same_settings(record: Record, config: Config, out: Path) -> None:

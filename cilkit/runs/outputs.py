@@ -58,6 +58,14 @@ def check_free(folder: Path, names: Iterable[str]) -> None:
         raise not_overwritten(path)
 
 
+def check_new(file: Path) -> None:
+    """Refuse a file that exists, were it a link that leads nowhere."""
+    if taken(file.parent, [file.name]):
+        raise InputError(
+            f"{str(file)!r} exists already, and nothing is overwritten; name another file"
+        )
+
+
 def check_ours(folder: Path, names: Iterable[str]) -> None:
     """Refuse a folder in which one of these names is taken by something that cilkit did not write.
 

@@ -15,7 +15,7 @@ from cilkit.errors import InputError, unknown
 from cilkit.learner import Learner
 from cilkit.machine.lock import check_writable
 from cilkit.runs.checkpoint import write
-from cilkit.runs.outputs import check_free
+from cilkit.runs.outputs import check_new
 from cilkit.trained.answering import Trained, load
 
 NAMES = "class_names"  # what the list of classes is called in the files
@@ -46,7 +46,7 @@ def export(run: Path | str, file: Path | str) -> None:
     file = as_path(file)
     if file.suffix not in WRITERS:
         raise unknown("ending", file.suffix, WRITERS)
-    check_free(file.parent, [file.name])
+    check_new(file)
     trained = load(run, "cpu")
     model = trained.learner.model
     model.arithmetic = model.arithmetic._replace(precision="float32")
@@ -64,7 +64,8 @@ def leave(file: Path, content: bytes) -> None:
     """Write a file whole, or not at all."""
     check_writable(file.parent)
     unfinished = file.with_name(f"{file.name}.unfinished")
-    check_free(file.parent, [file.name, unfinished.name])
+    check_new(file)
+    check_new(unfinished)
     try:
         write(unfinished, content)
         unfinished.replace(file)

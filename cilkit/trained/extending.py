@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cilkit.config import Config, as_path, names_of
+from cilkit.data.datasets import BROUGHT
 from cilkit.data.images import BadImage, Unreadable, check_image
 from cilkit.data.samples import DataSet, Samples, gathered, join
 from cilkit.data.scenario import Scenario, Stage, class_increments
@@ -67,9 +68,7 @@ def extend(
     run, out = from_main(lambda: finished(old)), as_path(out)
     if old_data is not None:
         run = replace(run, config=replace(run.config, data_path=as_path(old_data)))
-    if strange := sorted(settings.keys() - names_of(run.config)):
-        raise InputError(f"{strange[0]} is no setting of {run.config.method}, the run's method")
-    config = naming(dataset, replace(run.config, **settings))
+    config = naming(dataset, with_settings(run, settings, dataset is None))
     given = read(config, dataset)
     increment = config.increment if "increment" in settings else None
     config, scenario, exemplars = extended(run, config, given, increment, test_known)
@@ -88,6 +87,22 @@ def extend(
             copy_stages(run, out)
         go_on(learner, scenario, records, out, observers, keep_pixels, keep_stages)
         return records
+
+
+def with_settings(run: Finished, settings: Mapping[str, Any], is_named: bool) -> Config:
+    """Return a run's settings with others in their place; refuse what has no effect.
+
+    `is_named`: the settings name the data set, and where it is.
+    """
+    if strange := sorted(settings.keys() - names_of(run.config)):
+        raise InputError(f"{strange[0]} is no setting of {run.config.method}, the run's method")
+    config = replace(run.config, **settings)
+    if is_named and "data_path" in settings and config.dataset in BROUGHT:
+        raise InputError(
+            f"{config.dataset}, the run's data set, comes with cilkit, from no --data-path; say by "
+            f"--dataset, folder or npz, what lies there"
+        )
+    return config
 
 
 def copy_stages(run: Finished, out: Path) -> None:

@@ -10,9 +10,10 @@ import torch
 from cilkit.config import LEARNERS, Config, as_path, names_of, renamed
 from cilkit.data.samples import DataSet, Samples
 from cilkit.data.scenario import Scenario, Stage
-from cilkit.errors import InputError, lookup
+from cilkit.errors import InputError
 from cilkit.runs import checkpoint
 from cilkit.runs.checkpoint import NEWEST, Checkpoint, stage_file
+from cilkit.runs.folder import check_method
 from cilkit.runs.outputs import taken
 from cilkit.runs.records import RECORDS, RunRecord, run_record
 
@@ -116,7 +117,7 @@ def newest(out: Path) -> Checkpoint:
 def settings(record: RunRecord, out: Path) -> Config:
     """Return a run's settings; refuse those that this version does not have."""
     given = renamed(record.config)
-    lookup("method", given.get("method", Config.method), LEARNERS)
+    check_method(record)
     known = {name for method in LEARNERS.values() for name in names_of(method.Settings)}
     if strange := sorted(given.keys() - known):
         raise InputError(

@@ -10,7 +10,7 @@ from cilkit.config import as_path
 from cilkit.errors import InputError, unknown
 from cilkit.inference import has_own_rule
 from cilkit.machine.lock import check_writable
-from cilkit.runs.outputs import DRAWN, check_free
+from cilkit.runs.outputs import DRAWN, check_new
 from cilkit.trained.answering import load, pixels_in_chunks
 from cilkit.trained.finished import stages_kept
 
@@ -48,5 +48,5 @@ def draw_by_stage(run: Path | str, image: Any, file: Path | str, device: str = "
     if file.suffix != ".png":
         raise unknown("ending", file.suffix, [".png"])
     check_writable(file.parent)
-    check_free(file.parent, [file.name])
+    check_new(file)
     answers_by_stage(*look_back(run, image, device)).savefig(file, dpi=DPI, metadata=DRAWN)
