@@ -27,7 +27,7 @@ from cilkit import (
 from cilkit.backbones import build_backbone
 from cilkit.cli import main, parse
 from cilkit.machine import arithmetic
-from cilkit.machine.arithmetic import QUESTIONS, arithmetic_for, fastest
+from cilkit.machine.arithmetic import PLAIN, QUESTIONS, Arithmetic, arithmetic_for, fastest
 from cilkit.model import Seen
 from cilkit.runs.records import run_record, stage_records
 from cilkit.state import fingerprint_of, restore, state_of
@@ -108,6 +108,20 @@ def test_only_the_long_presets_leave_it_to_the_machine(name: str) -> None:
     expected = "auto" if name.startswith(("cifar100", "imagenet")) else "float32"
     assert PRESETS[name].precision == expected
     assert Config().precision == "float32"
+
+
+def test_every_process_computes_as_the_main_one_does(monkeypatch: Patch) -> None:
+    """Machines of one run may have different processors."""
+    main_s = Arithmetic("bf16", False, "what the main process's machine has")
+    monkeypatch.setattr(arithmetic, "from_main", lambda ask: main_s)
+    processor("", monkeypatch)
+    assert arithmetic_for(AUTO, nn.Identity(), 8) == main_s
+
+
+def test_settings_that_leave_nothing_open_ask_no_other_process(monkeypatch: Patch) -> None:
+    """The main process alone answers for a finished run; the others would not come."""
+    monkeypatch.setattr(arithmetic, "from_main", None)
+    assert arithmetic_for(TINY, nn.Identity(), 8) == PLAIN
 
 
 # What is told

@@ -44,7 +44,9 @@ def arithmetic_for(config: Config, backbone: nn.Module, side: int) -> Arithmetic
     Images have `side` pixels. Raises `InputError` where the device has no such numbers.
     """
     device = find_device(config.device)
-    found = from_main(lambda: chosen(config, device, backbone, side))
+    mine = chosen(config, device, backbone, side)
+    left_to_it = AUTO in (config.precision, config.channels_last)
+    found = from_main(lambda: mine) if left_to_it else mine  # one alone may load a finished run
     if not can_compute(device, found.precision):
         raise InputError(
             f"precision fp16 needs a CUDA card, and the device is {device.type}; a run may begin "
