@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY, MakeLearner, TinyBackbone, tiny, tiny_learner
+import torch.nn.functional as F
+from conftest import TINY, MakeLearner, MakeModel, TinyBackbone, tiny, tiny_learner
 from quick import QUICK
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cilkit import METHODS, Learner, Scenario, Stage, build, build_scenario, learn, run
-from cilkit.inference import training_cost
+from cilkit.inference import flops_of_looking, training_cost
 from cilkit.model import Seen
 from cilkit.runs.records import StageRecord, epoch_records, from_json, stage_records
 from cilkit.state import fingerprint_of
@@ -164,6 +165,21 @@ def test_counting_leaves_no_trace_in_the_learner_nor_in_chance(noting: type[Lear
     assert training_cost(learner, stage, learner.phases(stage)).flops > 0
     after = fingerprint_of(learner), torch.get_rng_state().tolist(), learner.model.training
     assert after == before
+
+
+class Attending(nn.Module):
+    """Images (B, 3, 8, 8) -> 64 pixels of 3 channels that attend to each other -> (B, 3)."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = images.flatten(2).transpose(1, 2)[:, None]
+        return F.scaled_dot_product_attention(pixels, pixels, pixels).mean((1, 2))
+
+
+def test_attention_counts_as_two_products_of_matrices(make_model: MakeModel) -> None:
+    model = make_model(Attending(), features=3)
+    model.grow_to(2)
+    head = 2 * 3 * 2
+    assert flops_of_looking(model, tiny().train) == 2 * (2 * 64 * 64 * 3) + head
 
 
 def test_a_stages_record_says_how_long_its_epochs_took_and_how_fast_that_was() -> None:
