@@ -1,6 +1,7 @@
 """The pictures of the methods' pages show what the package computes."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Stage
 from cilkit.heads import CilClassifier
+from cilkit.methods.ewc import fisher_diagonal
 from cilkit.methods.ridge import Ridge
 from cilkit.model import CilModel, Normalise, Seen
-from cilkit.teaching.methods import PICTURES, icarl, means, ridge
+from cilkit.teaching.methods import PICTURES, bic, ewc, fetril, icarl, means, ridge
 from cilkit.teaching.methods.plane import DIRECTIONS, NARROW, WIDE
 from cilkit.teaching.still import Drawing
 from cilkit.teaching.svg import Plot
@@ -181,3 +183,82 @@ def test_both_orders_of_stages_end_with_the_same_shades() -> None:
     one, other = (opacities(drawing) for drawing in ridge.picture().drawings)
     assert one[-108:] == other[-108:]  # A, C and W; before that, the orders differ
     assert one[:-108] != other[:-108]
+
+
+# FeTrIL
+
+
+def test_pseudo_features_are_those_of_the_method(make_learner: MakeLearner) -> None:
+    learner = make_learner("fetril")
+    learner.own["means"] = fetril.means()
+    moved, classes = learner.moved(fetril.NEW, fetril.LABELS, n_old=1)
+    assert classes.tolist() == [0] * fetril.COUNT
+    assert places(fetril.picture().drawings[1], "old", 3) == at(WIDE, moved)
+
+
+# BiC
+
+
+def test_the_correction_moves_each_image_by_the_line_of_two_numbers() -> None:
+    (values, labels), (both, _) = bic.logits(), bic.corrected()
+    best_old, best_new = values[:, :8].amax(1), values[:, 8:].amax(1)
+    for drawing, (alpha, beta) in zip(bic.picture().drawings, ([1, 0], both), strict=True):
+        points = zip(best_old.tolist(), (alpha * best_new + beta).tolist(), strict=True)
+        expected = [bic.PLOT.at(*point) for point in points]
+        drawn = places(drawing, "old", 3) + places(drawing, "line new", 4)
+        assert drawn == [expected[i] for i in (labels >= 8).long().argsort(stable=True)]
+
+
+def test_the_two_numbers_minimise_the_cross_entropy_of_what_is_held_out() -> None:
+    (values, labels), (_, after) = bic.logits(), bic.corrected()
+    surplus = ((after.softmax(1) - F.one_hot(labels)) / len(labels))[:, 8:]
+    pull = 1e-3 * (bic.corrected()[0] - torch.tensor([1.0, 0.0]))
+    slope = torch.stack([(surplus * values[:, 8:]).sum(), surplus.sum()]) + pull
+    assert slope.abs().max() < 1e-9
+
+
+def test_no_image_is_both_learned_and_held_out() -> None:
+    assert bic.logits()[1].bincount().tolist() == [bic.HELD] * 10
+    held, learned = bic.dealt()
+    assert not set(held.tolist()) & set(learned.tolist())
+
+
+# EWC
+
+
+def test_the_springs_are_as_stiff_as_the_methods_fisher_diagonal_says() -> None:
+    """A head of two classes with one row at zero is the same model of two weights."""
+    pixels = torch.randint(256, (50, 1, 1, 2), generator=torch.Generator().manual_seed(0)).byte()
+    labels = torch.arange(50) % 2
+    model = CilModel(nn.Flatten(), CilClassifier(2), Normalise((0.5,), (0.25,)))
+    model.classifier.grow_to(2)
+    weights = torch.tensor([0.7, -0.4])
+    with torch.no_grad():
+        model.classifier.heads[0].weight.copy_(torch.stack([torch.zeros(2), weights]))
+    found = fisher_diagonal(model, Samples.of(pixels, labels))["classifier.heads.0.weight"][1]
+    features = ((pixels.float() / 255 - 0.5) / 0.25).flatten(1)
+    images = ewc.Images(features, labels.float())
+    torch.testing.assert_close(ewc.fisher(weights, images), found, rtol=1e-4, atol=0)
+
+
+def test_each_way_ends_where_its_loss_has_no_slope() -> None:
+    free, held = (way[-1] for way in ewc.ways())
+    rows, labels = ewc.NEW
+    slopes = [((rows @ w).sigmoid() - labels) @ rows / len(rows) for w in (free, held)]
+    pull = ewc.SPRINGS * ewc.fisher(ewc.rest(), ewc.OLD) * (held - ewc.rest())
+    assert slopes[0].abs().max() < 1e-6
+    assert (slopes[1] + pull).abs().max() < 1e-6
+
+
+def test_the_line_around_a_valley_has_one_loss() -> None:
+    edge = ewc.rim(
+        partial(ewc.loss, images=ewc.OLD), ewc.rest(), ewc.loss(ewc.rest(), ewc.OLD) + 0.01
+    )
+    levels = ewc.loss(edge, ewc.OLD) - ewc.loss(ewc.rest(), ewc.OLD)
+    torch.testing.assert_close(levels, torch.full_like(levels, 0.01))
+
+
+def test_springs_keep_the_loss_on_old_images_low() -> None:
+    free, held = (float(ewc.loss(way[-1], ewc.OLD)) for way in ewc.ways())
+    start = float(ewc.loss(ewc.rest(), ewc.OLD))
+    assert held - start < 0.1 * (free - start)

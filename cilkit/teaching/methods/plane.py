@@ -1,7 +1,6 @@
 """Features of two numbers, drawn in the plane: what the methods' pictures share."""
 
 from collections.abc import Sequence
-from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +21,17 @@ class Plane(Plot):
         """Draw where vectors end."""
         return self.dots(rows[:, 0].numpy(), rows[:, 1].numpy(), look, radius)
 
-    def path(self, rows: Tensor, look: str = "") -> str:
+    def path(self, rows: Tensor, look: str = "", more: str = "") -> str:
         """Draw a line through the ends of vectors."""
-        return self.line(rows[:, 0].numpy(), rows[:, 1].numpy(), look)
+        return f'<polyline class="line {look}" points="{self.through(rows)}"{more}/>'
+
+    def area(self, rows: Tensor, look: str, more: str = "") -> str:
+        """Shade what lies inside the ends of vectors."""
+        return f'<polygon class="{look}" points="{self.through(rows)}"{more}/>'
+
+    def through(self, rows: Tensor) -> str:
+        """Return the ends of vectors as SVG lists them."""
+        return " ".join("{},{}".format(*self.of(row)) for row in rows)
 
     def word(self, point: Tensor, words: str, anchor: str = "start") -> str:
         """Write where a vector ends."""
@@ -78,12 +85,12 @@ def quarter(plot: Plane) -> str:
 
 def sectors(plot: Plane, answers: Tensor, looks: Sequence[str]) -> str:
     """Shade each of `DIRECTIONS` in the look of the class that answers there: (N,)."""
-    marks = ""
-    for label, group in groupby(
-        zip(answers.tolist(), DIRECTIONS, strict=True), lambda pair: pair[0]
+    shade = ' fill-opacity=".13" stroke="currentColor" stroke-opacity=".3"'
+    marks, corner, start = "", torch.zeros(1, 2), 0
+    for label, count in zip(
+        *(each.tolist() for each in answers.unique_consecutive(return_counts=True)), strict=True
     ):
-        rim = [plot.of(1.12 * ray) for _, ray in group]
-        points = " ".join(f"{x},{y}" for x, y in [plot.at(0, 0), *rim])
-        shade = 'fill-opacity=".13" stroke="currentColor" stroke-opacity=".3"'
-        marks += f'<polygon class="{looks[label]}" {shade} points="{points}"/>'
+        rim = DIRECTIONS[start : start + count]
+        marks += plot.area(torch.cat([corner, 1.12 * rim]), looks[label], shade)
+        start += count
     return marks

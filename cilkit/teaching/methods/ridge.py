@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cilkit.config import Config
 from cilkit.data.samples import Samples
-from cilkit.data.sources.digits import digits
+from cilkit.teaching.methods.pixels import training_digits
 from cilkit.teaching.still import Drawing, Still
 from cilkit.teaching.svg import rect, shades, text
 
@@ -19,7 +18,7 @@ CELL = 11
 
 def images(stage: int) -> Samples:
     """Return the training images of a stage's two digits."""
-    train = digits(Config()).train
+    train = training_digits()
     return train.take(train.labels // 2 == stage)
 
 
