@@ -20,7 +20,8 @@ from cilkit import PRESETS
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("0*.ipynb"))
-NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
+HOW_TO = sorted((ROOT / "book" / "howto").glob("*.ipynb"))
+NOTEBOOKS = [*sorted((ROOT / "book").glob("*.ipynb")), *HOW_TO]
 PARTS = ["See it", "The idea", "The mathematics", "The code", "Questions", "Exercise", "Remember"]
 names = [path.stem for path in NOTEBOOKS]
 chapter_names = [path.stem for path in CHAPTERS]
@@ -263,13 +264,17 @@ def test_every_preset_adds_the_distillation_as_chapter_6_says(name: str) -> None
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the Python of a fresh environment that has torch and the rest, as Colab, but not us.
 
-    A `.pth` line shows it our packages without running the hook that finds cilkit itself.
+    A `.pth` line shows it our packages without running the hook that finds cilkit itself; torch's
+    own program lies beside it.
     """
     home = tmp_path_factory.mktemp("stranger")
     venv.create(home, with_pip=True)
     [packages] = home.glob("lib/python*/site-packages")
     (packages / "colab.pth").write_text("\n".join(site.getsitepackages()))
-    return home / "bin" / "python"
+    python, torchrun = home / "bin" / "python", home / "bin" / "torchrun"
+    torchrun.write_text(f"#!{python}\nfrom torch.distributed.run import main\nmain()\n")
+    torchrun.chmod(0o755)
+    return python
 
 
 SOME = [path for path in NOTEBOOKS if path.stem in ("index", "05_alignment")]

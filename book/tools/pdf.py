@@ -30,7 +30,8 @@ BUILD = ROOT / "_build"
 NAME = "cilkit-book.pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # The parts of the table of contents that are printed, and what their pages are called.
-PARTS = {"Chapters": "Chapter {number}", "Methods": "", "Reference": "Appendix {letter}"}
+PARTS = {"Chapters": "Chapter {number}", "How to": "", "Methods": ""}
+PARTS["Reference"] = "Appendix {letter}"
 PAGE_LINES = 66  # lines of code that fit on a page
 SHORT = 12  # a moving figure of at most so many frames is printed with what each of them says
 # What the highlighter marks though it looks like all other code: most of a PDF's weight.

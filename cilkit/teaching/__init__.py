@@ -11,6 +11,7 @@ from cilkit.teaching.chapters.shares import shares_by_processes
 from cilkit.teaching.exercises import check
 from cilkit.teaching.explore import explore
 from cilkit.teaching.lab import laboratory
+from cilkit.teaching.letters import letter_files
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.playground import herding_playground
 from cilkit.teaching.source import source
@@ -30,6 +31,7 @@ __all__ = [
     "heat",
     "herding_playground",
     "laboratory",
+    "letter_files",
     "matrix_by_stage",
     "norms_by_epoch",
     "operations_of_timm",
