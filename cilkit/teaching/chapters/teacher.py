@@ -8,14 +8,14 @@ from torch import nn
 
 from cilkit.data.samples import Samples
 from cilkit.model import CilModel
-from cilkit.teaching.chapters.flow import Point, arrow
 from cilkit.teaching.moving import Frame, Moving
-from cilkit.teaching.svg import rect, text
+from cilkit.teaching.svg import arrow, rect, text
 
 WIDTH, HEIGHT, CELL = 640, 300, 15  # pixels of the figure; of a logit
 BOX = (140, 56)
 OUT = 430  # where logits begin
 BATCH, TEACHER, STUDENT, LABELS = (10, 90), (190, 40), (190, 140), (OUT, 236)  # left, top
+Point = tuple[float, float]
 ARROWS: dict[str, list[Point]] = {
     "copy": [(260, 140), (260, 96)],
     "batch > teacher": [(150, 106), (190, 80)],
@@ -83,7 +83,7 @@ class Step:
 
     def draw(self, both: Pair) -> str:
         """Draw boxes, logits, and what goes between them."""
-        marks = "".join(arrow(points, name in self.lit) for name, points in ARROWS.items())
+        marks = "".join(arrow(points, look(name in self.lit)) for name, points in ARROWS.items())
         marks += box(BATCH, "batch", f"{both.images} images")
         marks += box(TEACHER, "teacher", "frozen", ' stroke-dasharray="6 5"')
         marks += box(STUDENT, "student", "learns") + box(LABELS, "labels", "of the batch")
@@ -143,20 +143,25 @@ def distilled(count: int, lit: bool) -> str:
     """Draw what distillation compares: the old classes' logits of both."""
     top, foot, wide = TEACHER[1] + 42, STUDENT[1] + 12, CELL * count - 2
     middle = OUT + wide / 2
-    both = [arrow([(middle, 119), (middle, y)], lit) for y in (top + 2, foot - 2)]
+    both = [arrow([(middle, 119), (middle, y)], look(lit)) for y in (top + 2, foot - 2)]
     return "".join(both) + across(top, wide, lit) + across(foot, wide, lit) + said(119, "kd", lit)
 
 
 def labelled(count: int, lit: bool) -> str:
     """Draw what cross-entropy compares: all logits of the student, and the labels."""
     top, wide = STUDENT[1] + 42, CELL * count - 2
-    up = arrow([(OUT + wide / 2, LABELS[1]), (OUT + wide / 2, top + 2)], lit)
+    up = arrow([(OUT + wide / 2, LABELS[1]), (OUT + wide / 2, top + 2)], look(lit))
     return up + across(top, wide, lit) + said(214, "ce", lit)
 
 
 def across(y: float, wide: float, lit: bool) -> str:
     """Draw a line along logits."""
     return f'<path class="line{"" if lit else " faint"}" d="M{OUT} {y:g}h{wide:g}"/>'
+
+
+def look(lit: bool) -> str:
+    """Return the class of what takes part in a step, or does not."""
+    return "" if lit else "faint"
 
 
 def said(y: float, word: str, lit: bool) -> str:
