@@ -515,10 +515,17 @@ FORMERLY = {
 
 def in_todays_words(words: Sequence[str]) -> list[str]:
     """Return a command line with today's options: one of those that has a value is today's."""
+    dashed = [spelt(word) for word in words]
     return [
         FORMERLY.get(word, word) if after.startswith("-") else word
-        for word, after in pairwise([*words, "--"])
+        for word, after in pairwise([*dashed, "--"])
     ]
+
+
+def spelt(word: str) -> str:
+    """Return an option with the dashes of the help; others write --data_path."""
+    name, equals, value = word.partition("=")
+    return name.replace("_", "-") + equals + value if word.startswith("--") else word
 
 
 def without_the_obvious(words: Sequence[str]) -> list[str]:
@@ -527,8 +534,10 @@ def without_the_obvious(words: Sequence[str]) -> list[str]:
     Of each pair, such as --csv and --no-csv, the help and tyro know the one that changes something.
     """
     start = LOOKING if words[:1] == ["features"] else start_of(words)[1]
-    so = {name: value for name, value in vars(start).items() if isinstance(value, bool)}
-    so |= {f.name: False for one in RUNNING for f in fields(one) if f.default is False}
+    places = (*RUNNING, *(method.Settings for method in METHODS.values()))
+    so = {f.name: f.default for one in places for f in fields(one) if isinstance(f.default, bool)}
+    given = vars(start) | vars(start.others)
+    so |= {name: value for name, value in given.items() if isinstance(value, bool)}
     pairs = {
         f"--{'' if on else 'no-'}{name.replace('_', '-')}": (name, on)
         for name, on in product(so, (True, False))

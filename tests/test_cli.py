@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -314,6 +314,20 @@ def test_switches_that_say_what_is_so_or_are_taken_back_are_passed_over() -> Non
     config = parse(words).config  # type: ignore[union-attr]
     assert (config.nesterov, config.kd_t_squared) == (False, True)
     assert (config.head_bias, config.compile) == (False, True)
+
+
+def test_a_switch_of_any_method_may_say_what_is_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sure(Replay):
+        @dataclass(frozen=True, kw_only=True)
+        class Settings(Replay.Settings):
+            """How sure."""
+
+            sure: bool = True  # whether it is
+
+    monkeypatch.setitem(METHODS, "sure", Sure)
+    for words, expected in ((["--sure"], True), (["--no-sure"], False), (["--no_sure"], False)):
+        config = parse(["run", "--method", "sure", *words, "--out", "x"]).config  # type: ignore[union-attr]
+        assert config.sure is expected
 
 
 def test_the_help_names_a_switch_and_not_its_opposite(capsys: pytest.CaptureFixture[str]) -> None:
