@@ -263,7 +263,8 @@ def test_the_summary_of_the_toy_example_matches_sums_by_hand(name: str, expected
 
 def test_the_summary_does_not_depend_on_the_records_of_epochs() -> None:
     epoch = EpochRecord(0, 1, 1, 0.1, {"ce": 2.0}, 33.0, [1.0])
-    assert summary([epoch, *toy_records(), epoch]) == summary(toy_records())
+    wanted = pytest.approx(summary(toy_records()), nan_ok=True)  # a toy does not tell its cost
+    assert summary([epoch, *toy_records(), epoch]) == wanted
 
 
 # Means over an epoch
