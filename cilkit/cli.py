@@ -126,7 +126,8 @@ class Compare:
         from cilkit.show.save import figure_names
 
         out, resume = as_path(self.out), self.resume or is_restarted()
-        how: Any = {"orders": self.orders, "vary": axes(self.vary, names_of(self.config))}
+        known = dict.fromkeys(name for one in METHODS.values() for name in names_of(one.Settings))
+        how: Any = {"orders": self.orders, "vary": axes(self.vary, [*known])}
         choice = planned(self.config, self.methods, self.seeds, **how)
         labels = dict.fromkeys(one.label for one in choice)
         from_main(lambda: check_comparison(out, resume, figure_names(labels)))

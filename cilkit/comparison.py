@@ -1,5 +1,6 @@
 """Several methods on several seeds: the ladder from forgetting to remembering. Chapter 6."""
 
+import glob
 import json
 from ast import literal_eval
 from collections.abc import Mapping, Sequence
@@ -23,8 +24,9 @@ from cilkit.runs import checkpoint
 from cilkit.runs.checkpoint import Checkpoint
 from cilkit.runs.folder import check_comparison, find_run
 from cilkit.runs.outputs import SUMMARY, SUMMARY_UNFINISHED
-from cilkit.runs.records import EpochRecord, Record, RunRecord, dumps
+from cilkit.runs.records import EpochRecord, Record, RunRecord, dumps, run_record
 
+OF_THE_SAME = ("seed", "class_order")  # settings in which runs of one label differ
 Vary = Mapping[str, Sequence[Any]]
 
 
@@ -70,8 +72,28 @@ def compare(
             how: Any = {"resume": resume, "start": start, "keep_stages": keep_stages}
             runs[one.label].append(run(one.config, folder, watch, **how))
         if is_main():
-            write_summary(out, summarise(runs))
+            write_summary(out, summarise(with_earlier(runs, choice, out)))
     return runs
+
+
+def with_earlier(
+    runs: Mapping[str, Sequence[Sequence[Record]]], choice: Sequence[Planned], out: Path
+) -> dict[str, list[Sequence[Record]]]:
+    """Add the finished runs that earlier calls have left, of other seeds or class orders alone."""
+    found: dict[str, list[Sequence[Record]]] = {
+        label: [*several] for label, several in runs.items()
+    }
+    now = {one.name for one in choice}
+    for label, one in {one.label: one for one in choice}.items():
+        for folder in sorted(out.glob(f"{glob.escape(label.replace(' ', '-'))}-seed*")):
+            if folder.name not in now and (state := checkpoint.find(folder)):
+                first = run_record(state.records)
+                mine = one.config.as_dict()
+                there = first.config | {name: mine[name] for name in OF_THE_SAME}
+                done = state.numbers["stage"] == len(first.classes_per_stage)
+                if done and not one.config.differences(there):
+                    found[label].append(state.records)
+    return found
 
 
 def planned(
@@ -153,7 +175,7 @@ def check_settings(method: str, varied: Mapping[str, Any]) -> None:
             )
 
 
-def write_summary(out: Path, summary: dict[str, dict[str, list[float]]]) -> None:
+def write_summary(out: Path, summary: dict[str, dict[str, list[Any]]]) -> None:
     """Write what the methods reached, beside those that an earlier call has compared."""
     file, unfinished = out / SUMMARY, out / SUMMARY_UNFINISHED
     earlier = json.loads(file.read_text("utf-8")) if file.exists() else {}

@@ -47,6 +47,9 @@ class Learner:
     # Attributes that `__init__`, `grow` or `samples` makes, always alike: no checkpoint has them.
     remade: ClassVar[tuple[str, ...]] = ()
 
+    # About how long a step takes after the first stage, beside one of the first: for the time left.
+    later: ClassVar[float] = 1.0
+
     @dataclass(frozen=True, kw_only=True)
     class Settings(Config):
         """The settings of fine-tuning: those that all methods have."""

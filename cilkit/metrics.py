@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from math import isfinite, nan
 from statistics import mean, stdev
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from cilkit.runs.records import Cost, Record, RunRecord, StageRecord, stage_records
+from cilkit.runs.records import Cost, Record, RunRecord, StageRecord, run_record, stage_records
 
 Matrix = NDArray[np.float64]
 
@@ -187,12 +188,19 @@ def tested_on(*runs: Iterable[Record]) -> str:
     return ", ".join(said)
 
 
-def summarise(runs: Mapping[str, Iterable[Sequence[Record]]]) -> dict[str, dict[str, list[float]]]:
-    """Return each method's last and average incremental accuracy, seed by seed, in percent."""
-    result = {}
+def summarise(runs: Mapping[str, Iterable[Sequence[Record]]]) -> dict[str, dict[str, list[Any]]]:
+    """Return each method's last and average incremental accuracy, seed by seed, in percent.
+
+    Beside them stand the names of the classes, if there are such, that a run was not tested on.
+    """
+    result: dict[str, dict[str, list[Any]]] = {}
     for method, of_method in runs.items():
-        numbers = [summary(records) for records in of_method]
+        several = [*of_method]
+        numbers = [summary(records) for records in several]
         result[method] = {key: [round(n[key], 4) for n in numbers] for key in ("last", "average")}
+        lacking = [run_record(records).data.get("not tested", []) for records in several]
+        if untested := [*dict.fromkeys(chain(*lacking))]:
+            result[method]["not tested"] = untested
     return result
 
 

@@ -142,6 +142,14 @@ def test_a_refused_run_leaves_tensorboards_files_alone(tmp_path: Path) -> None:
     assert events.read_bytes() == before
 
 
+@pytest.mark.parametrize("words", [["run", "--budget", "9"], ["compare", "--base", "11"]])
+def test_what_is_refused_leaves_no_folder(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused([*words, "--out", str(tmp_path / "made" / "out")], capsys)
+    assert not (tmp_path / "made" / "out").exists()
+
+
 def test_a_place_that_cannot_be_written_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
+from shutil import copytree
 from statistics import mean, stdev
 
 import pytest
@@ -66,6 +67,28 @@ def test_the_summary_holds_each_seeds_last_and_average_accuracy(
             expected = summary(read_records(compared[0] / f"{method}-seed{seed}"))
             for key in ("last", "average"):
                 assert found[method][key][seed] == pytest.approx(expected[key], abs=1e-4)
+
+
+def test_a_call_with_fewer_seeds_takes_none_from_the_summary(
+    compared: tuple[Path, Runs], tmp_path: Path
+) -> None:
+    out = copytree(compared[0], tmp_path / "out")
+    before = json.loads((out / "summary.json").read_text())
+    compare(QUICK, ["replay"], [1], out, resume=True)
+    after = json.loads((out / "summary.json").read_text())
+    assert {method: sorted(of["last"]) for method, of in after.items()} == {
+        method: sorted(of["last"]) for method, of in before.items()
+    }
+    assert after["replay"]["last"][0] == before["replay"]["last"][1]
+
+
+def test_runs_of_other_settings_in_the_folder_are_not_of_the_summary(
+    compared: tuple[Path, Runs], tmp_path: Path
+) -> None:
+    copytree(compared[0] / "finetune-seed0", tmp_path / "out" / "finetune-seed0")
+    compare(replace(QUICK, lr=0.04), ["finetune"], [7], tmp_path / "out", resume=True)
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert len(found["finetune"]["last"]) == 1
 
 
 def test_the_table_shows_mean_and_sample_deviation(compared: tuple[Path, Runs]) -> None:

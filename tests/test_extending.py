@@ -18,7 +18,7 @@ from cilkit import METHODS, Config, DataSet, InputError, Samples, load, read_rec
 from cilkit.backbones import BACKBONES
 from cilkit.cli import main
 from cilkit.data.datasets import build_dataset
-from cilkit.metrics import table
+from cilkit.metrics import summarise, table
 from cilkit.runs.checkpoint import Checkpoint, find
 from cilkit.runs.outputs import KEPT
 from cilkit.runs.records import Record, run_record, stage_records
@@ -57,8 +57,12 @@ def newest(folder: Path) -> Checkpoint:
 
 
 def contents(folder: Path) -> Contents:
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+    """Return all files, and the folders, whose names end in a slash."""
+    there = {path: str(path.relative_to(folder)) for path in folder.rglob("*")}
+    return {
+        f"{name}/" if path.is_dir() else name: b"" if path.is_dir() else path.read_bytes()
+        for path, name in there.items()
+    }
 
 
 def end(folder: Path, *without: str) -> dict[str, Any]:
@@ -191,6 +195,7 @@ def test_old_images_may_be_gone_if_copies_were_kept(
     moved_away(given, monkeypatch, keep_pixels=True)
     records = extend("run", "out", settings=new(given))
     assert record_of(Path("out")).data["not tested"] == [*CLASSES]
+    assert summarise({"wa": [records]})["wa"]["not tested"] == [*CLASSES]
     there, here = (end(folder, *PATHS)["tensors"] for folder in (whole, Path("out")))
     assert here == there
     assert table({"wa": [records]}).startswith("4 classes not tested\n")

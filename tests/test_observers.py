@@ -165,6 +165,28 @@ def test_in_a_file_a_long_run_says_where_it_is_and_how_long_it_takes(
     assert len(lines) == 6
 
 
+@pytest.mark.parametrize(("method", "later"), [("means", 0.0), ("ridge", 0.0), ("fetril", 1 / 3)])
+def test_the_time_left_knows_which_methods_train_little_after_the_first_stage(
+    method: str, later: float, records: list[Record]
+) -> None:
+    """Of 4, 3 and 3 classes: the first stage's two epochs take an hour each."""
+    first = records[0]
+    assert isinstance(first, RunRecord)
+    config = Config(method=method, epochs=2).as_dict()
+    lines = said_by([replace(first, config=config), *records[1:3]], 3600.0, io.StringIO())
+    minutes = [round(60 * hours) for hours in (1 + later * 3, later * 3)]
+    for line, left in zip(lines, minutes, strict=True):
+        assert line.endswith(f"about {in_words(60 * left)} left")
+
+
+def test_a_stage_without_work_does_not_trouble_the_console(records: list[Record]) -> None:
+    first = records[0]
+    assert isinstance(first, RunRecord)
+    config = Config(method="means", pretrained=True, epochs=2).as_dict()
+    said = said_by([replace(first, config=config), *records[1:3]], 3600.0, io.StringIO())
+    assert said == ["  stage 1/3, epoch 1/2", "  stage 1/3, epoch 2/2"]
+
+
 def test_the_console_says_a_line_a_minute_at_most(records: list[Record]) -> None:
     assert len(said_by(records, 31.0, io.StringIO())) == 3
     assert said_by(records, 1.0, io.StringIO()) == []

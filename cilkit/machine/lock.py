@@ -49,18 +49,23 @@ def alone_in(folder: Path | None) -> Iterator[None]:
 def held(folder: Path) -> Iterator[None]:
     """Keep every other process, and this one's other threads, from holding a folder.
 
-    Raises `InputError` if somebody does.
+    One that was made for it, and in which nothing was left, is taken away again. Raises
+    `InputError` if somebody holds it.
     """
+    was_there = folder.exists()
     file = take(folder)
     try:
         yield
     finally:
         release(file)
+        if not was_there:
+            with suppress(OSError):  # of a folder that holds something
+                folder.rmdir()
 
 
 def take(folder: Path) -> TextIO:
     """Return the file that is the lock of a folder; raise `InputError` if another one has it."""
-    check_writable(folder)
+    make_writable(folder)
     try:
         while (file := attempt(folder)) is None:
             pass
@@ -176,11 +181,20 @@ def in_use(folder: Path, said: str, by_hand: bool = False) -> InputError:
     return InputError(sentence + cure)
 
 
-def check_writable(folder: Path) -> None:
-    """Refuse a place that cannot be written."""
+def make_writable(folder: Path) -> None:
+    """Make a folder, if there is none; refuse a place that cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=folder).close()  # a name that nobody has
+    except OSError as error:
+        raise not_writable(folder, error) from error
+    check_writable(folder)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a place that cannot be written, or in which a folder could not be made."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    try:
+        TemporaryFile(dir=there).close()  # a name that nobody has
     except OSError as error:
         raise not_writable(folder, error) from error
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cilkit.config import Config
 from cilkit.data.scenario import Stage
@@ -10,6 +11,8 @@ from cilkit.learner import Learner, Phase
 
 class FrozenBackbone(Learner):
     """Fine-tuning whose backbone changes no more after the first stage."""
+
+    later: ClassVar[float] = 1 / 3  # no gradients go through the backbone
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(Config):
@@ -39,6 +42,8 @@ class FrozenBackbone(Learner):
 
 class Untrained(FrozenBackbone):
     """No step of training on frozen features: whatever is learned from them has a closed form."""
+
+    later: ClassVar[float] = 0.0
 
     def phases(self, stage: Stage) -> Sequence[Phase]:
         """Train while the backbone learns, then no more."""

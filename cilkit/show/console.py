@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable, Mapping
 from math import ceil, inf
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
+from cilkit.config import LEARNERS
 from cilkit.machine.processes import world_size
 from cilkit.metrics import new_class_share, old_and_new_accuracy, stage_accuracy, tested_on
 from cilkit.progress import Progress
@@ -14,14 +15,22 @@ from cilkit.runs.records import EpochRecord, Record, RunRecord, StageRecord
 OFTEN, SELDOM = 0.2, 60.0  # seconds between two signs of life: at a terminal, and in a file
 
 
+class Expected(NamedTuple):
+    """What a stage is expected to do."""
+
+    epochs: int
+    images: float  # of an epoch
+    weight: float  # how long one of them takes, beside one of the first stage
+
+
 class Console:
     """Stages as lines; in between a bar where somebody sits at a terminal, else a line a minute."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self.clock, self.said = clock, clock()
-        self.stages: list[tuple[int, float]] = []  # of each: epochs, and images in an epoch
-        self.seconds = self.images = 0.0  # of this stage's epochs so far
-        self.rate = 0.0  # seconds that an image takes; 0: nobody knows
+        self.stages: list[Expected] = []
+        self.seconds = self.work = 0.0  # of this stage's epochs so far
+        self.rate = 0.0  # seconds that an image of the first stage takes; 0: nobody knows
         self.bar: Any = None
 
     def __call__(self, record: Record) -> None:
@@ -36,18 +45,18 @@ class Console:
                     print(f"  computes in {arithmetic}", flush=True)
             case EpochRecord(stage=stage):
                 self.seconds += record.seconds
-                self.images += self.stages[stage][1]
-                self.rate = self.seconds / self.images
-                self.stages[stage] = record.epochs, self.stages[stage][1]  # phases may be several
+                here = self.stages[stage] = self.stages[stage]._replace(epochs=record.epochs)
+                self.work += here.images * here.weight
+                self.rate = self.seconds / self.work if self.work else 0.0
                 self.tell(stage, record.epoch)
             case StageRecord(stage=stage):
-                self.seconds = self.images = 0.0
+                self.seconds = self.work = 0.0
                 self.close()
                 print(f"  stage {stage + 1}/{len(self.stages)} {describe(record)}", flush=True)
 
     def stepped(self, progress: Progress) -> None:
         """Tell how far an epoch is: the first one may take long."""
-        images = world_size() * progress.means.count / self.stages[progress.stages_done][1]
+        images = world_size() * progress.means.count / self.stages[progress.stages_done].images
         self.tell(progress.stages_done, progress.epoch + min(images, 0.99))
 
     def tell(self, stage: int, epoch: float) -> None:
@@ -55,8 +64,8 @@ class Console:
         if self.clock() - self.said < (OFTEN if sys.stderr.isatty() else SELDOM):
             return
         self.said = self.clock()
-        epochs, images = self.stages[stage]
-        done, total = work(self.stages[:stage]) + epoch * images, work(self.stages)
+        epochs, images, weight = self.stages[stage]
+        done, total = work(self.stages[:stage]) + epoch * images * weight, work(self.stages)
         place = f"  stage {stage + 1}/{len(self.stages)}, epoch {ceil(epoch)}/{epochs}"
         left = f"about {in_words(self.rate * (total - done))} left" if self.rate else ""
         if sys.stderr.isatty():
@@ -96,22 +105,24 @@ class LastLine:
                 print(f"  stage {stage + 1}/{self.stages} {describe(record)}", flush=True)
 
 
-def work(stages: list[tuple[int, float]]) -> float:
-    """Return how many images stages look at in all their epochs."""
-    return sum(epochs * images for epochs, images in stages)
+def work(stages: list[Expected]) -> float:
+    """Return how many images of the first stage would take as long as all epochs of these."""
+    return sum(epochs * images * weight for epochs, images, weight in stages)
 
 
-def expected(run: RunRecord) -> list[tuple[int, float]]:
-    """Return for each stage its epochs, and about how many images an epoch has.
+def expected(run: RunRecord) -> list[Expected]:
+    """Return what each stage will do.
 
     The classes are taken for equally large, and the memory for full.
     """
     config, stages, n_old = run.config, [], 0
+    later = getattr(LEARNERS.get(config["method"]), "later", 1.0)
     of_class = run.data.get("training images", len(run.class_names)) / len(run.class_names)
     for index, classes in enumerate(run.classes_per_stage):
         first = config.get("base_epochs") if index == 0 else None
         old = min(exemplars(config, n_old), n_old * of_class)
-        stages.append((first or config["epochs"], classes * of_class + old))
+        weight = later if index > 0 or config.get("pretrained") else 1.0
+        stages.append(Expected(first or config["epochs"], classes * of_class + old, weight))
         n_old += classes
     return stages
 

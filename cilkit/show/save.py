@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from cilkit.config import MACHINE_SETTINGS, as_path
 from cilkit.errors import InputError
-from cilkit.machine.lock import check_writable
+from cilkit.machine.lock import make_writable
 from cilkit.metrics import tested_on
 from cilkit.runs.outputs import DRAWN, check_ours
 from cilkit.runs.records import RECORDS, Record, read_records, run_record, stage_records
@@ -33,7 +33,7 @@ def plot(folders: Sequence[Path], out: Path | None = None) -> list[Path]:
     runs = group([read_records(path) for path in find_runs(folders)])
     out = as_path(out or folders[0])
     names = figure_names(runs)
-    check_writable(out)
+    make_writable(out)
     check_ours(out, names)
     for name, figure in zip(names, drawn(runs), strict=True):
         figure.savefig(out / name, dpi=DPI, metadata=DRAWN)

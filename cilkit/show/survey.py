@@ -15,7 +15,7 @@ from cilkit.data.samples import DataSet, Samples
 from cilkit.data.sources.folders import inner_folders, skipped
 from cilkit.data.store import Files
 from cilkit.errors import InputError, some
-from cilkit.machine.lock import check_writable
+from cilkit.machine.lock import make_writable
 from cilkit.runs.outputs import DRAWN, SHEET, check_ours
 from cilkit.runs.provenance import checksum
 from cilkit.show.fonts import legible
@@ -46,7 +46,7 @@ def survey(config: Config, out: Path) -> list[Row]:
         count = len(dataset.train) + len(dataset.test)
         sentences = [f"{len(damage)} of {count} files cannot be used", *map(str, damage)]
         raise InputError("; ".join(sentences))
-    check_writable(out)
+    make_writable(out)
     sheet = out / SHEET
     contact_sheet(dataset).savefig(sheet, metadata=DRAWN)
     return [*facts(dataset), ("in both parts", repeated(*found)), ("contact sheet", str(sheet))]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cilkit.config import as_path
 from cilkit.errors import InputError, unknown
 from cilkit.learner import Learner
-from cilkit.machine.lock import check_writable
+from cilkit.machine.lock import make_writable
 from cilkit.runs.checkpoint import write
 from cilkit.runs.outputs import check_new
 from cilkit.trained.answering import Trained, load
@@ -62,7 +62,7 @@ def export(run: Path | str, file: Path | str) -> None:
 
 def leave(file: Path, content: bytes) -> None:
     """Write a file whole, or not at all."""
-    check_writable(file.parent)
+    make_writable(file.parent)
     unfinished = file.with_name(f"{file.name}.unfinished")
     check_new(file)
     check_new(unfinished)
