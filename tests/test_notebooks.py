@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from cilkit import PRESETS
 
 ROOT = Path(__file__).parent.parent
-CHAPTERS = sorted((ROOT / "book").glob("0*.ipynb"))
+CHAPTERS = sorted((ROOT / "book").glob("[01]*.ipynb"))
 HOW_TO = sorted((ROOT / "book" / "howto").glob("*.ipynb"))
 NOTEBOOKS = [*sorted((ROOT / "book").glob("*.ipynb")), *HOW_TO]
 PARTS = ["See it", "The idea", "The mathematics", "The code", "Questions", "Exercise", "Remember"]
@@ -45,8 +45,8 @@ def prose(path: Path) -> str:
     return "\n\n".join(source(cell) for cell in cells(path, "markdown"))
 
 
-def test_there_are_nine_chapters() -> None:
-    assert [path.name[:2] for path in CHAPTERS] == [f"0{number}" for number in range(1, 10)]
+def test_there_are_ten_chapters() -> None:
+    assert [path.name[:2] for path in CHAPTERS] == [f"{number:02}" for number in range(1, 11)]
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=chapter_names)

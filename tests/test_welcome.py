@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 BOOK = Path(__file__).parent.parent / "book"
-CHAPTERS = sorted(BOOK.glob("0*.ipynb"))
+CHAPTERS = sorted(BOOK.glob("[01]*.ipynb"))
 
 
 def prose(path: Path) -> str:
@@ -15,7 +15,7 @@ def prose(path: Path) -> str:
     return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
-ROW = r"^\| (\d) \| \[(.+?)\]\((.+?)\) \| .+? \| (\d+) \|$"
+ROW = r"^\| (\d+) \| \[(.+?)\]\((.+?)\) \| .+? \| (\d+) \|$"
 ROWS = {row[2]: row for row in re.findall(ROW, prose(BOOK / "index.ipynb"), re.MULTILINE)}
 
 

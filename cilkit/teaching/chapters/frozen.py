@@ -31,6 +31,7 @@ def accuracy_by_method(runs: Mapping[str, Runs]) -> Moving:
         side_by_side([axes] * len(runs)),
         width=WIDTH * len(runs),
         height=260,
+        printed=len(methods) - 1,
     )
 
 

@@ -18,6 +18,7 @@ EXERCISES = {
     "herd": formulas.HERD,
     "kd": formulas.DISTILLATION,
     "gamma": formulas.GAMMA,
+    "cosine": formulas.COSINE,
 }
 
 

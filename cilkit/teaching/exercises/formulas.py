@@ -215,6 +215,36 @@ EACH = Exercise(
         "The matrix that was given has changed: work on a copy.": align_in_place,
     },
 )
+
+
+# The nearest mean of chapter 10.
+
+
+def by_cosine(features: Tensor, means: Tensor) -> Tensor:
+    """Return the class whose mean has the largest cosine, (N,)."""
+    return (features @ F.normalize(means).T).argmax(1)
+
+
+PLANE = torch.tensor([[3.0, 1.0], [1.0, 2.0], [9.0, 3.0], [0.1, 0.1]])
+COSINE = Exercise(
+    by_cosine,
+    on(
+        {
+            "Means (1, 0) and (6, 8)": (PLANE, torch.tensor([[1.0, 0.0], [6.0, 8.0]])),
+            "Three means": (noise(8, 4), noise(3, 4, seed=1) * torch.tensor([[1.0], [3.0], [9.0]])),
+        }
+    ),
+    {
+        "A longer mean wins too often: give all means length 1.": lambda f, m: (f @ m.T).argmax(1),
+        "That is the nearest mean; asked is the cosine.": lambda f, m: torch.cdist(
+            f.double(), m.double()
+        ).argmin(1),
+        "Those are the cosines; asked are the classes.": lambda f, m: (
+            F.normalize(f) @ F.normalize(m).T
+        ),
+        "That is the smallest cosine.": lambda f, m: (f @ F.normalize(m).T).argmin(1),
+    },
+)
 GAMMA = Exercise(
     alignment,
     on(MATRICES),
