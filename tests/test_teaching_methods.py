@@ -15,11 +15,25 @@ from torch import Tensor, nn
 
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Stage
-from cilkit.heads import CilClassifier
+from cilkit.heads import CilClassifier, CosineClassifier
 from cilkit.methods.ewc import fisher_diagonal
+from cilkit.methods.lucir import ranking_loss
+from cilkit.methods.podnet import pooled
 from cilkit.methods.ridge import Ridge
 from cilkit.model import CilModel, Normalise, Seen
-from cilkit.teaching.methods import PICTURES, bic, ewc, fetril, icarl, means, ridge
+from cilkit.teaching.methods import (
+    PICTURES,
+    bic,
+    der,
+    ewc,
+    fetril,
+    icarl,
+    lucir,
+    means,
+    podnet,
+    ridge,
+)
+from cilkit.teaching.methods.pixels import training_digits
 from cilkit.teaching.methods.plane import DIRECTIONS, NARROW, WIDE
 from cilkit.teaching.still import Drawing
 from cilkit.teaching.svg import Plot
@@ -52,9 +66,8 @@ def opacities(drawing: Drawing) -> list[float]:
 
 
 def test_every_page_of_a_method_has_its_picture_below_the_idea() -> None:
-    told = r"## The idea\n\n[^#`]+\n\n```\{picture\} (\S+)\n```\n\n## The formula"
-    pages = [path for path in PAGES.glob("*.md") if path.stem in PICTURES]
-    found = {path.stem: re.findall(told, path.read_text("utf-8")) for path in pages}
+    told = r"## The idea\n\n[^#`]+\n\n```\{picture\} (\S+)\n```\n\n## The formulas?\n"
+    found = {path.stem: re.findall(told, path.read_text("utf-8")) for path in PAGES.glob("*.md")}
     assert found == {name: [name] for name in PICTURES}
 
 
@@ -68,7 +81,7 @@ def test_a_drawing_is_described_and_leaves_colours_to_the_page(name: str) -> Non
     for drawing in PICTURES[name]().drawings:
         assert len(drawing.alt) > 60
         assert drawing.width <= 340
-        assert "#" not in drawing.marks
+        assert not re.search(r'(fill|stroke)[=:]"?#', drawing.marks)
 
 
 OVERLAPS = """() => [...document.querySelectorAll("svg")].flatMap(svg => {
@@ -262,3 +275,81 @@ def test_springs_keep_the_loss_on_old_images_low() -> None:
     free, held = (float(ewc.loss(way[-1], ewc.OLD)) for way in ewc.ways())
     start = float(ewc.loss(ewc.rest(), ewc.OLD))
     assert held - start < 0.1 * (free - start)
+
+
+# LUCIR
+
+
+def test_the_cosines_are_those_of_the_methods_head() -> None:
+    head = CosineClassifier(2)
+    head.grow_to(2)
+    head.double().heads[0].weight.data.copy_(lucir.PROTOTYPES)
+    torch.testing.assert_close(lucir.cosines(lucir.IMAGE), head.cosines(lucir.IMAGE))
+
+
+def test_products_take_the_exemplar_for_a_new_image_and_cosines_do_not() -> None:
+    titles = [marks(drawing, "text")[0].text for drawing in lucir.picture().drawings]
+    assert titles == ["products say: new", "cosines say: old"]
+
+
+def test_the_thick_arc_begins_where_an_exemplar_has_no_ranking_loss_any_more() -> None:
+    old = torch.zeros(1, dtype=torch.long)
+    cosines = lucir.cosines(DIRECTIONS).split(1)
+    free = [float(ranking_loss(each, old, 1, 0.5, 2)) == 0 for each in cosines]
+    first = WIDE.of(1.12 * DIRECTIONS[free.index(True)])
+    arc = marks(lucir.picture().drawings[1], "polyline", "line ")[0]
+    assert arc.get("points").split()[0] == "{},{}".format(*first)
+    assert all(free[free.index(True) :])
+
+
+# DER
+
+
+def test_new_features_change_no_old_logit_as_the_third_stage_begins() -> None:
+    weight = der.third_stage()[0][0]
+    rows = der.features(3)
+    torch.testing.assert_close(rows @ weight.T[:, :4], rows[:, :8] @ weight[:4, :8].T)
+    assert rows[:, 8:].any()
+
+
+def test_as_the_third_stage_ends_no_weight_is_zero() -> None:
+    weight, auxiliary = der.third_stage()[1]
+    assert weight.shape == (6, 12)
+    assert auxiliary.shape == (3, 4)
+    assert weight.all()
+
+
+@pytest.mark.parametrize("moment", [0, 1])
+def test_the_shades_are_the_sizes_of_the_weights(moment: int) -> None:
+    weight = der.third_stage()[moment][0].abs()
+    sizes = torch.stack((weight / weight.max()).split(4, dim=1))
+    for look, expected in (("old", sizes[:, :4]), ("new", sizes[:, 4:])):
+        drawn = marks(der.picture().drawings[moment], "rect", look)[: expected.numel()]
+        shades = [float(mark.get("fill-opacity")) for mark in drawn]
+        assert shades == pytest.approx(expected.flatten().tolist(), abs=0.006)
+
+
+def test_the_head_has_learned_more_than_chance() -> None:
+    labels = training_digits().labels
+    seen = labels < 6
+    logits = der.features(3)[seen] @ der.third_stage()[1][0].T
+    assert (logits.argmax(1) == labels[seen]).double().mean() > 0.5
+
+
+# PODNet
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_bars_are_as_long_as_the_sums_of_squares_brought_to_length_1(which: int) -> None:
+    squares = podnet.maps()[which][0, 0].double().numpy() ** 2
+    sums = np.concatenate([squares.sum(1), squares.sum(0)])
+    bars = marks(podnet.picture().drawings[which], "rect", "")[64:]
+    longs = [float(bar.get("width" if i < 8 else "height")) for i, bar in enumerate(bars)]
+    np.testing.assert_allclose(longs, podnet.LONG * sums / np.sqrt((sums**2).sum()), rtol=1e-3)
+
+
+def test_the_student_differs_from_the_teacher_in_columns_alone() -> None:
+    teacher, student = (pooled(each)[0] for each in podnet.maps())
+    torch.testing.assert_close(teacher[:8], student[:8])
+    said = float(re.search(r"the loss is (\d\.\d\d)", podnet.picture().says)[1])
+    assert said == pytest.approx(float((teacher[8:] - student[8:]).norm()), abs=0.006)

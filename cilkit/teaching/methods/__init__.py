@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
-from cilkit.teaching.methods import bic, ewc, fetril, icarl, means, ridge
+from cilkit.teaching.methods import bic, der, ewc, fetril, icarl, lucir, means, podnet, ridge
 from cilkit.teaching.still import Still
 
 PICTURES: Mapping[str, Callable[[], Still]] = {
     "icarl": icarl.picture,
     "bic": bic.picture,
     "ewc": ewc.picture,
+    "lucir": lucir.picture,
+    "der": der.picture,
+    "podnet": podnet.picture,
     "means": means.picture,
     "ridge": ridge.picture,
     "fetril": fetril.picture,
