@@ -189,9 +189,9 @@ def build_model(config: Config, scenario: Scenario) -> CilModel:
     num_features = feature_size(backbone, len(mean), *size)
     classifier = method.classifier(num_features, config.head_bias, config.head_init)
     normalise = Normalise(mean, std, config.enlarge)
+    arithmetic = arithmetic_for(config, backbone, min(size))
     if config.compile:
         backbone.compile()
-    arithmetic = arithmetic_for(config, backbone, min(size))
     return CilModel(backbone, classifier, normalise, arithmetic=arithmetic)
 
 

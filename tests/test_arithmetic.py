@@ -124,6 +124,37 @@ def test_settings_that_leave_nothing_open_ask_no_other_process(monkeypatch: Patc
     assert arithmetic_for(TINY, nn.Identity(), 8) == PLAIN
 
 
+# Where a stride is longer than the map (an image of 16 pixels is one pixel before the last one)
+
+
+def resnet18() -> nn.Module:
+    return build_backbone("resnet18", 3).eval()
+
+
+@pytest.mark.parametrize(("side", "expected"), [(16, "float32"), (32, "bf16")])
+def test_a_processor_is_not_left_to_compute_gradients_that_it_would_leave_unset(
+    side: int, expected: str, monkeypatch: Patch
+) -> None:
+    processor("avx512_bf16", monkeypatch)
+    assert arithmetic_for(AUTO, resnet18(), side).precision == expected
+
+
+def test_who_asks_for_such_gradients_is_told_that_they_cannot_be() -> None:
+    with pytest.raises(InputError, match="bf16 cannot be: a stride of the network is longer than"):
+        arithmetic_for(replace(AUTO, precision="bf16"), resnet18(), 16)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "side", "expected"),
+    [(3, 2, 1, True), (3, 4, 3, True), (3, 2, 2, False), (5, 1, 1, False), (1, 2, 1, False)],
+)
+def test_gradients_lack_where_a_stride_is_longer_than_the_map_and_a_kernel_than_a_pixel(
+    kernel: int, stride: int, side: int, expected: bool
+) -> None:
+    part = nn.Conv2d(3, 8, kernel, stride, padding=kernel // 2)
+    assert arithmetic.lacks_gradients(torch.device("cpu"), part, side) is expected
+
+
 # What is told
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cilkit.config import AUTO, Config, Precision
 from cilkit.errors import InputError
@@ -14,6 +14,7 @@ FORMATS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 # What torch answers of a CPU; on others with bf16 nothing was measured.
 QUESTIONS = {"avx512_bf16": "_is_avx512_bf16_supported", "AMX": "_is_amx_tile_supported"}
 FROM = 32  # pixels of a side
+TOO_FEW = "a stride of the network is longer than what it has left of an image"
 WHY_LAST = f"faster for convolutions on a CPU, from {FROM} pixels on"
 
 
@@ -52,6 +53,8 @@ def arithmetic_for(config: Config, backbone: nn.Module, side: int) -> Arithmetic
             f"precision fp16 needs a CUDA card, and the device is {device.type}; a run may begin "
             f"in bf16, float32 or auto"
         )
+    if found.precision == "bf16" and lacks_gradients(device, backbone, side):
+        raise InputError(f"precision bf16 cannot be: {TOO_FEW}; use float32, or larger images")
     return found
 
 
@@ -60,6 +63,8 @@ def chosen(config: Config, device: torch.device, backbone: nn.Module, side: int)
     precision, channels_last, reasons = config.precision, config.channels_last, []
     if precision == AUTO:
         precision, why = fastest(device)
+        if precision == "bf16" and lacks_gradients(device, backbone, side):
+            precision, why = "float32", f"float32 ({TOO_FEW})"
         reasons = [why]
     if channels_last == AUTO:
         channels_last = is_faster_with_channels_last(device, backbone, side)
@@ -100,3 +105,26 @@ def is_faster_with_channels_last(device: torch.device, backbone: nn.Module, side
     kinds = [type(part) for part in backbone.modules()]
     convolutional = kinds.count(nn.Conv2d) > kinds.count(nn.Linear)  # a transformer has one
     return device.type == "cpu" and convolutional and side >= FROM
+
+
+def lacks_gradients(device: torch.device, backbone: nn.Module, side: int) -> bool:
+    """Tell whether bf16 would leave gradients unset, at whatever the memory held before.
+
+    So it is in torch's convolutions on a CPU (2.14.1) where a stride is longer than the map, as
+    that of ResNet-18's last group is for images of 16 pixels.
+    """
+    parts = [part for part in backbone.modules() if isinstance(part, nn.Conv2d)]
+    if device.type != "cpu" or not parts:
+        return False
+    found: list[bool] = []
+
+    def look(part: nn.Module, inputs: tuple[Tensor]) -> None:
+        assert isinstance(part, nn.Conv2d)
+        found.append(max(part.kernel_size) > 1 and min(inputs[0].shape[2:]) < max(part.stride))
+
+    hooks = [part.register_forward_pre_hook(look) for part in parts]
+    with torch.no_grad():
+        backbone(torch.zeros(1, parts[0].in_channels, side, side))
+    for hook in hooks:
+        hook.remove()
+    return any(found)
