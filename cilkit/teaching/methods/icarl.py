@@ -61,7 +61,7 @@ def by_head() -> Drawing:
         "Two numbers for each image. Sixty orange points, a new class, and four blue ones, an "
         "old class. The head's border runs close to the blue points, and a cross, an old "
         "image, lies on its orange side.",
-        drawn + WIDE.points(NEW, "new", 3) + WIDE.points(OLD, "old", 5) + cross(),
+        drawn + WIDE.points(NEW, "new", 3) + WIDE.points(OLD, "old", 5) + WIDE.cross(IMAGE[0]),
         height=298,
     )
 
@@ -79,7 +79,7 @@ def by_mean() -> Drawing:
         "The exemplars, four of each class, on a quarter of the circle of length 1, with their "
         "means as rings. The border lies half-way between the rings, and the cross on the "
         "blue side.",
-        drawn + WIDE.points(centres, "line", 9) + cross(),
+        drawn + WIDE.points(centres, "line", 9) + WIDE.cross(IMAGE[0]),
         height=298,
     )
 
@@ -88,9 +88,3 @@ def backdrop(title: str, answers: Tensor) -> str:
     """Draw what stays, with the sides named."""
     sides = WIDE.words(0.06, 0.9, "old") + WIDE.words(0.9, 0.06, "new", "middle")
     return text(4, 14, title) + sectors(WIDE, answers, CLASSES) + quarter(WIDE) + sides
-
-
-def cross() -> str:
-    """Mark the image."""
-    x, y = WIDE.of(IMAGE[0])
-    return f'<path class="line" d="M{x - 6:g} {y - 6:g}l12 12m0 -12l-12 12"/>'

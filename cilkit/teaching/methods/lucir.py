@@ -78,5 +78,4 @@ def backdrop(title: str, logits: Tensor, prototypes: Tensor) -> str:
     old, new = 0.85 * prototypes[0], 0.6 * prototypes[1]
     drawn += WIDE.word(old - torch.tensor([0.05, 0]), "old", "end")
     drawn += WIDE.word(new + torch.tensor([0, 0.07]), "new", "middle")
-    x, y = WIDE.of(IMAGE[0])
-    return drawn + f'<path class="line" d="M{x - 6:g} {y - 6:g}l12 12m0 -12l-12 12"/>'
+    return drawn + WIDE.cross(IMAGE[0])

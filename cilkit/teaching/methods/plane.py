@@ -33,6 +33,11 @@ class Plane(Plot):
         """Return the ends of vectors as SVG lists them."""
         return " ".join("{},{}".format(*self.of(row)) for row in rows)
 
+    def cross(self, point: Tensor) -> str:
+        """Mark where a vector ends."""
+        x, y = self.of(point)
+        return f'<path class="line" d="M{x - 6:g} {y - 6:g}l12 12m0 -12l-12 12"/>'
+
     def word(self, point: Tensor, words: str, anchor: str = "start") -> str:
         """Write where a vector ends."""
         return text(*self.of(point), words, anchor)
