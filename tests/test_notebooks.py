@@ -65,7 +65,7 @@ def test_a_chapter_says_what_it_gives_and_what_it_takes(path: Path) -> None:
 def minutes(path: Path) -> float:
     """Return how long a chapter takes: 238 words a minute (Brysbaert, 2019), and our own rates."""
     text = re.sub(r'<div class="asked">.*?</div>|\$\$.*?\$\$', "", prose(path), flags=re.DOTALL)
-    text = re.sub(r"\]\([^)]*\)|<[^>]+>", " ", text)  # where links lead, and tags
+    text = re.sub(r"\]\([^)]*\)|</?[a-z][^>]*>", " ", text)  # where links lead, and tags
     read = len(re.findall(r"[^\W\d_][\w'’-]*", text)) / 238
     shown = [c for c in cells(path, "code") if "hide-input" not in c["metadata"].get("tags", [])]
     read += sum(bool(line.strip()) for c in shown for line in c["source"]) / 30
