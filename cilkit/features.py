@@ -17,7 +17,7 @@ from cilkit.data.samples import Samples
 from cilkit.errors import InputError
 from cilkit.experiment import build, read
 from cilkit.inference import CHUNK, features_of
-from cilkit.machine.lock import make_writable
+from cilkit.machine.lock import check_writable, make_writable
 from cilkit.machine.processes import is_main
 from cilkit.model import CilModel
 from cilkit.runs.outputs import check_new
@@ -35,7 +35,7 @@ def keep_features(config: Config, file: Path | str) -> None:
     if file.suffix != ".npz":
         raise InputError(f"features are written to an .npz file, and {str(file)!r} is none")
     check_new(file)
-    make_writable(file.parent)
+    check_writable(file.parent)
     dataset = read(config)
     all_at_once = replace(config, base=0, increment=len(dataset.class_names))
     model = build(all_at_once, dataset)[0].model
@@ -43,6 +43,7 @@ def keep_features(config: Config, file: Path | str) -> None:
     test = seen(model, dataset.test, "test")
     low, high = float(train.min()), float(train.max())
     if is_main():
+        make_writable(file.parent)
         np.savez_compressed(
             file,
             train_images=in_steps(train, low, high),

@@ -379,6 +379,12 @@ def test_features_are_written_over_nothing(config: Config, kept: Kept) -> None:
         keep_features(config, kept[0] / "features.npz")
 
 
+def test_features_that_are_refused_leave_no_empty_folder(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="digitz"):
+        keep_features(replace(config, dataset="digitz"), tmp_path / "new" / "features.npz")
+    assert not (tmp_path / "new").exists()
+
+
 def test_features_go_into_an_npz_file(config: Config, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"an \.npz file"):
         keep_features(config, tmp_path / "features.npy")

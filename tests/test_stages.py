@@ -23,7 +23,7 @@ from cilkit.runs import checkpoint
 from cilkit.runs.checkpoint import STAGES, stage_file
 from cilkit.runs.records import Record, StageRecord
 from cilkit.trained.extending import extend, in_range
-from cilkit.trained.looking_back import look_back
+from cilkit.trained.looking_back import draw_by_stage, look_back
 
 QUICK = replace(TINY, backbone="mlp", threads=1)
 Contents = dict[str, Any]
@@ -242,6 +242,20 @@ def test_where_no_stage_was_kept_it_is_said_how_to_keep_them(kept: Path, tmp_pat
     rmtree(folder / STAGES)
     with pytest.raises(InputError, match="a run with --keep-stages does"):
         look_back(folder, tiny().test.images()[0])
+
+
+def test_where_the_last_stage_alone_was_kept_it_is_said_too(kept: Path, tmp_path: Path) -> None:
+    folder = copytree(kept, tmp_path / "run")
+    for stage in (1, 2):
+        stage_file(folder, stage).unlink()
+    with pytest.raises(InputError, match="a run with --keep-stages does"):
+        look_back(folder, tiny().test.images()[0])
+
+
+def test_a_picture_that_is_refused_leaves_no_empty_folder(kept: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="2 images are given"):
+        draw_by_stage(kept, tiny().test.images()[:2], tmp_path / "pictures" / "two.png")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_one_image_is_looked_back_at_not_two(kept: Path) -> None:

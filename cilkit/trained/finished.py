@@ -89,7 +89,7 @@ def stages_kept(out: Path | str) -> list[int]:
     found = newest(out)
     done, to_do = found.numbers["stage"], len(run_record(found.records).classes_per_stage)
     kept = [stage for stage in range(1, done + 1) if stage_file(out, stage).exists()]
-    if not kept and to_do > 1:
+    if kept in ([], [to_do]) and to_do > 1:
         after_stage(out, 1)  # which says how to keep it
     return [*dict.fromkeys([*kept, to_do])] if done == to_do else kept
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from cilkit.config import as_path
 from cilkit.errors import InputError, unknown
 from cilkit.inference import has_own_rule
-from cilkit.machine.lock import make_writable
+from cilkit.machine.lock import check_writable, make_writable
 from cilkit.runs.outputs import DRAWN, check_new
 from cilkit.trained.answering import load, pixels_in_chunks
 from cilkit.trained.finished import stages_kept
@@ -47,6 +47,8 @@ def draw_by_stage(run: Path | str, image: Any, file: Path | str, device: str = "
     file = as_path(file)
     if file.suffix != ".png":
         raise unknown("ending", file.suffix, [".png"])
-    make_writable(file.parent)
+    check_writable(file.parent)
     check_new(file)
-    answers_by_stage(*look_back(run, image, device)).savefig(file, dpi=DPI, metadata=DRAWN)
+    figure = answers_by_stage(*look_back(run, image, device))
+    make_writable(file.parent)
+    figure.savefig(file, dpi=DPI, metadata=DRAWN)
