@@ -74,6 +74,11 @@ def test_an_answer_without_a_return_is_told_so() -> None:
     assert "None. Is there a `return`?" in repr(check("herd", lambda features, m: None))
 
 
+def test_a_result_in_place_of_a_function_is_told_so() -> None:
+    found: Any = 0.5
+    assert repr(check("gamma", found)) == "Not yet. Give the function itself; this is 0.5."
+
+
 def test_an_answer_of_another_shape_is_shown_beside_the_right_one() -> None:
     found = check("gradient", lambda logits, label: logits[:2])
     assert "[2, -1] in place of [-0.2144, 0.03911, 0.1753]" in repr(found)

@@ -49,6 +49,8 @@ class Verdict:
 
 def verdict(exercise: Exercise, answer: Answer) -> Verdict:
     """Return "Right.", or the first difference and, of a usual mistake, what it is."""
+    if not callable(answer):
+        return Verdict(False, f"Not yet. Give the function itself; this is {shown(answer)}.")
     if (found := difference(exercise.looks, answer, exercise.right)) is None:
         return Verdict(True, "Right.")
     known = [
