@@ -165,6 +165,12 @@ def test_the_scale_says_what_is_black_and_what_is_white(
     assert torch.equal(scaled(images, scale).test.images()[:, 0], torch.from_numpy(grey).byte())
 
 
+def test_a_scale_may_be_wider_than_the_numbers_of_half_precision() -> None:
+    images = np.linspace(-60000, 60000, 64).reshape(4, 4, 4)
+    found, true = (scaled(images.astype(kind), (-65000, 65000)) for kind in ("f2", "f8"))
+    assert (found.train.images().int() - true.train.images().int()).abs().max() <= 1
+
+
 def test_a_scale_is_for_bytes_and_whole_numbers_too() -> None:
     images = np.array([0, 1, 1, 0], np.uint8).reshape(4, 1, 1)
     assert scaled(images, (0, 1)).train.images().flatten().tolist() == [0, 255, 255, 0]
@@ -614,6 +620,14 @@ def test_classes_are_named_as_torchvision_names_them_or_by_their_labels(
 ) -> None:
     data = Given([*zip(PIXELS, labels, strict=True)], classes)
     assert DataSet.from_torch(data, data).class_names == names
+
+
+def test_a_label_means_the_same_class_in_both_data_sets_of_torch() -> None:
+    pairs = [*zip(PIXELS, LABELS, strict=True)]
+    train, test = Given(pairs, ["cat", "dog"]), Given(pairs, ["dog", "fox"])
+    with pytest.raises(InputError, match=r"of train are \['cat', 'dog'\], those of test \['dog'"):
+        DataSet.from_torch(train, test)
+    assert DataSet.from_torch(train, test, ["x", "y"]).class_names == ("x", "y")
 
 
 def test_tensors_as_a_data_set_of_torch_may_have_another_scale() -> None:

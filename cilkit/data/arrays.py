@@ -209,6 +209,8 @@ def as_bytes(array: NDArray[Any], white: float, black: float = 0) -> NDArray[np.
     """Return pixels as bytes: `black` becomes 0, and `white` 255."""
     if array.dtype == np.uint8 and (black, white) == (0, 255):
         return array
+    if array.dtype == np.float16:  # which has no room for all differences
+        array = array.astype(np.float32)
     pixels = array - black if black else array
     return np.rint(pixels * (255.0 / (white - black))).clip(0, 255).astype(np.uint8)
 

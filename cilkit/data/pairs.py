@@ -1,5 +1,6 @@
 """Pairs of an image and its label, as data sets of torch hold them. Chapter 8."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,20 @@ def pairs_of(dataset: Any, what: str) -> tuple[list[Any], list[Any]]:
         )
     pairs = [pair(dataset[position], f"{what}[{position}]") for position in range(len(dataset))]
     return [image for image, _ in pairs], [label for _, label in pairs]
+
+
+def common_names(train: Any, test: Any) -> Any:
+    """Return the `classes` of torchvision's data sets, if they have some.
+
+    Raises `InputError` where a label means one class in one of them, and another in the other.
+    """
+    names, other = getattr(train, "classes", None), getattr(test, "classes", None)
+    if isinstance(names, Iterable) and isinstance(other, Iterable) and [*names] != [*other]:
+        raise InputError(
+            f"the classes of train are {shown(names)}, those of test {shown(other)}; a label must "
+            f"mean the same in both: if it does, say what by class_names"
+        )
+    return names
 
 
 def pair(given: Any, what: str) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cilkit.data.arrays import pixels_of, statistics
 from cilkit.data.labels import classes_of, labels_of, numbered
-from cilkit.data.pairs import pairs_of
+from cilkit.data.pairs import common_names, pairs_of
 from cilkit.data.store import Files, Store, joined, kept, picture_of
 from cilkit.errors import InputError
 
@@ -126,7 +126,7 @@ class DataSet:
         """
         images, labels = pairs_of(train, "train")
         test_images, test_labels = pairs_of(test, "test")
-        names = getattr(train, "classes", None) if class_names is None else class_names
+        names = common_names(train, test) if class_names is None else class_names
         return cls.of(images, labels, test_images, test_labels, names, name, scale=scale)
 
 
