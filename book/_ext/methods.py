@@ -9,7 +9,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from cilkit.metrics import megabytes
 from cilkit.runs.records import Cost
-from cilkit.teaching.chapters.costs import Still, accuracy_over_costs
+from cilkit.teaching.chapters.costs import accuracy_over_costs
+from cilkit.teaching.still import Still
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "cilkit" / "results"

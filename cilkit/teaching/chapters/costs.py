@@ -1,43 +1,21 @@
 """What methods reach over what they take: a mark for each, in the page's own colours."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
 from math import ceil, floor, log10
 from statistics import mean, stdev
 
 from cilkit.show.beside import Box, close, places_beside
-from cilkit.teaching.moving import style
+from cilkit.teaching.still import Drawing, Still
 from cilkit.teaching.svg import Plot, text
 
 WIDTH, HEIGHT = 340, 380  # of a panel
 LETTER, LINE = 6.2, 13.0  # pixels that a letter is wide, and a line high
 TITLE = "What do methods reach, and what does it cost?"
 DESCRIBE = (
-    "Two panels, a mark for each method, as high as its accuracy after the last stage, with its "
-    "standard deviation. To the right lies more: on the left panel more computation, on the right "
-    "one more memory, both on a scale of powers of ten. The table above has the numbers."
+    "A mark for each method, as high as its accuracy after the last stage, with its standard "
+    "deviation. To the right lies more: {}, on a scale of powers of ten."
 )
-
-
-@dataclass(frozen=True)
-class Still:
-    """A figure of two panels that stays as it is."""
-
-    panels: Sequence[str]
-
-    def _repr_html_(self) -> str:
-        """Return the figure, ready to be put into a page."""
-        look = f"--wide:{WIDTH};font-size:12px"
-        drawn = "".join(
-            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" style="{look}" aria-label="{TITLE}">'
-            f"<title>{TITLE}</title><desc>{escape(DESCRIBE)}</desc>{panel}</svg>"
-            for panel in self.panels
-        )
-        return (
-            f'<figure class="cil-figure">{style()}<figcaption>{TITLE}</figcaption>'
-            f'<div class="cil-panels">{drawn}</div></figure>'
-        )
+SAYS = "The table above has the numbers. Both scales are powers of ten."
 
 
 def accuracy_over_costs(
@@ -48,7 +26,12 @@ def accuracy_over_costs(
     `costs` holds, by the words for an axis, what each method takes.
     """
     best_first = dict(sorted(last.items(), key=lambda found: -mean(found[1])))
-    return Still([panel(best_first, cost, words) for words, cost in costs.items()])
+    drawn = {words: panel(best_first, cost, words) for words, cost in costs.items()}
+    return Still(
+        TITLE,
+        [Drawing(DESCRIBE.format(words), one, WIDTH, HEIGHT) for words, one in drawn.items()],
+        SAYS,
+    )
 
 
 def panel(last: Mapping[str, Sequence[float]], cost: Mapping[str, float], words: str) -> str:
