@@ -61,3 +61,9 @@ def test_a_formula_can_be_copied_as_tex() -> None:
 def test_a_command_that_is_unknown_is_no_formula() -> None:
     with pytest.raises(formulas.MathError, match="nonsense"):
         formulas.mathml(r"\nonsense{x}")
+
+
+def test_two_fences_before_an_exponent_are_as_low_as_each_other() -> None:
+    root = ElementTree.fromstring(formulas.mathml(r"\sum_i \lVert x \rVert^2 + \lVert W \rVert^2"))
+    fences = [one for one in root.iter() if one.text == "‖"]
+    assert [one.get("stretchy") for one in fences] == ["false"] * 4

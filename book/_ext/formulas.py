@@ -92,6 +92,11 @@ def set_functions_apart(element: Element) -> None:
 
 
 def keep_fences_low(element: Element) -> None:
-    """Keep a fence that has an exponent from stretching: it would sink below the line."""
-    if element.tag == f"{{{SPACE}}}msup" and element[0].tag == f"{{{SPACE}}}mo":
-        element[0].set("stretchy", "false")
+    """Keep fences from stretching where an exponent follows, which would sink below the line."""
+    opened: list[Element] = []
+    for child in element:
+        if child.get("class") == "mathopen":
+            opened = [child]
+        if child.tag == f"{{{SPACE}}}msup" and child[0].tag == f"{{{SPACE}}}mo":
+            for fence in (*opened, child[0]):
+                fence.set("stretchy", "false")
