@@ -70,7 +70,7 @@ def compare(
             keep = [KeepFirstStage(folder, first)] if shares and start is None else []
             watch: list[Observer] = [*observers, *keep]
             how: Any = {"resume": resume, "start": start, "keep_stages": keep_stages}
-            runs[one.label].append(run(one.config, folder, watch, **how))
+            runs[one.label].append([*run(one.config, folder, watch, **how)])  # no learner stays
         if is_main():
             write_summary(out, summarise(with_earlier(runs, choice, out)))
     return runs

@@ -53,6 +53,16 @@ from cilkit.runs.records import (
 from cilkit.state import check_all_is_saved, restore, state_of
 
 Observer = Callable[[Record], None]
+
+
+class Records(list[Record]):
+    """A run's records, and the learner that it has trained: `run(config).learner.model`."""
+
+    def __init__(self, records: Iterable[Record], learner: Learner) -> None:
+        super().__init__(records)
+        self.learner = learner
+
+
 Progress = EpochRecord | StageRecord
 
 
@@ -205,8 +215,10 @@ def run(
     dataset: DataSet | None = None,
     keep_pixels: bool = False,
     keep_stages: bool = False,
-) -> list[Record]:
+) -> Records:
     """Do the whole experiment, keep it in the folder `out`, and show observers each record.
+
+    The `learner` comes with the records, ready to be asked, or taken further.
 
     With `resume`, go on with the run in `out`: observers see its earlier records again, so none of
     them knows of the interruption. Nobody else may write to `out` meanwhile. `start` is a
@@ -227,7 +239,7 @@ def run(
         if found and "images" not in found.numbers:  # an earlier version's
             save(out, learner, scenario.dataset, records)
         go_on(learner, scenario, records, out, observers, keep_pixels, keep_stages)
-        return records
+        return Records(records, learner)
 
 
 def go_on(

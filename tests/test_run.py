@@ -63,6 +63,13 @@ def test_the_same_seed_gives_the_same_records(finished: Finished) -> None:
     assert run(QUICK) == finished[1]
 
 
+def test_the_learner_comes_with_the_records(tmp_path: Path) -> None:
+    trained = run(QUICK, tmp_path / "run").learner.model.state_dict()
+    saved = weights(tmp_path / "run")
+    assert trained.keys() == {name[6:] for name in saved if name.startswith("model.")}
+    assert all(torch.equal(saved[f"model.{name}"], one) for name, one in trained.items())
+
+
 def test_another_seed_gives_other_records(finished: Finished) -> None:
     learner, scenario = build(replace(QUICK, seed=1))
     assert next(learn(learner, scenario)) != finished[1][1]

@@ -20,6 +20,7 @@ from cilkit.data.store import Files, restored_store, store_state
 from cilkit.errors import InputError, some
 from cilkit.experiment import (
     Observer,
+    Records,
     as_it_began,
     build_learner,
     first_records,
@@ -38,7 +39,7 @@ from cilkit.runs.checkpoint import keep, stage_file
 from cilkit.runs.folder import check_same_data, find_run, kept_name
 from cilkit.runs.outputs import KEPT
 from cilkit.runs.provenance import describe
-from cilkit.runs.records import Record, RunRecord, stage_records
+from cilkit.runs.records import RunRecord, stage_records
 from cilkit.state import named, part
 from cilkit.trained.finished import Finished, finished
 
@@ -55,7 +56,7 @@ def extend(
     keep_pixels: bool = False,
     keep_stages: bool = False,
     settings: Mapping[str, Any] = MappingProxyType({}),
-) -> list[Record]:
+) -> Records:
     """Teach the classes of another data set to what the run in `old` has learnt; keep it in `out`.
 
     Order, statistics of the channels and exemplars are the old run's, and so are all but these
@@ -86,7 +87,7 @@ def extend(
         if keep_stages and is_main():
             copy_stages(run, out)
         go_on(learner, scenario, records, out, observers, keep_pixels, keep_stages)
-        return records
+        return Records(records, learner)
 
 
 def with_settings(run: Finished, settings: Mapping[str, Any], is_named: bool) -> Config:
