@@ -51,6 +51,16 @@ def test_several_processes_do_not_share_a_device_that_passes_them_no_numbers(
         find_device("meta")
 
 
+def test_a_device_that_is_missing_takes_a_sentence_and_not_a_page(monkeypatch: Patch) -> None:
+    def fail(*_: object, device: str) -> None:
+        raise RuntimeError("No such backend. This could be because the operator does not exist.")
+
+    monkeypatch.setattr(torch, "empty", fail)
+    with pytest.raises(InputError) as told:
+        find_device("mps")
+    assert str(told.value) == "device 'mps' cannot be used here (No such backend); use auto or cpu"
+
+
 class NoFloat64(TorchDispatchMode):
     """A device without float64: whatever makes such a tensor fails."""
 

@@ -50,7 +50,7 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # torch raises either where a device is missing
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition(". ")[0]  # of MPS, a page follows
         raise InputError(
             f"device {name!r} cannot be used here ({reason}); use auto or cpu"
         ) from error
