@@ -173,6 +173,11 @@ class Config(metaclass=OfItsMethod):
                 "set augment to none",
             ),
             (
+                self.backbone == "identity" and self.enlarge > 1,
+                "backbone is 'identity', for features, and features cannot be enlarged; leave "
+                "enlarge at 1",
+            ),
+            (
                 self.schedule == "step" and not self.milestones,
                 "schedule is 'step' but milestones is empty; give epochs, such as 60 100 140",
             ),

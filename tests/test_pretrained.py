@@ -354,6 +354,11 @@ def test_features_are_neither_shifted_nor_mirrored(kept: Kept) -> None:
         replace(kept[1], augment="crop")
 
 
+def test_features_cannot_be_enlarged() -> None:
+    with pytest.raises(InputError, match="leave enlarge at 1"):
+        Config(backbone="identity", augment="none", enlarge=2)
+
+
 def test_features_of_another_scale_extend_no_run(kept: Kept) -> None:
     out, config = kept
     run(config, out / "run")

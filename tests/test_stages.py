@@ -182,10 +182,12 @@ def test_a_comparison_keeps_the_stages_of_every_run(tmp_path: Path) -> None:
         (1, "did not keep what the network was after stage 1; a run with --keep-stages does"),
         (4, "has no stage 4; it has 1 to 3"),
         (0, "has no stage 0; it has 1 to 3"),
+        ("two", "stage is 'two'; it must be a whole number, from 1"),
+        (True, "stage is True; it must be a whole number, from 1"),
     ],
 )
 def test_a_stage_that_was_not_kept_is_refused_in_one_sentence(
-    stage: int, sentence: str, kept: Path, tmp_path: Path
+    stage: Any, sentence: str, kept: Path, tmp_path: Path
 ) -> None:
     folder = copytree(kept, tmp_path / "run")
     rmtree(folder / STAGES)

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from cilkit.config import LEARNERS, Config, as_path, names_of, renamed
+from cilkit.config import LEARNERS, Config, as_path, fits, fitting, in_words, names_of, renamed
 from cilkit.data.samples import DataSet, Samples
 from cilkit.data.scenario import Scenario, Stage
-from cilkit.errors import InputError
+from cilkit.errors import InputError, shown
 from cilkit.runs import checkpoint
 from cilkit.runs.checkpoint import NEWEST, Checkpoint, stage_file
 from cilkit.runs.folder import check_method
@@ -65,7 +65,9 @@ def after_stage(out: Path | str, stage: int) -> Finished:
 
     Raises `InputError` if nothing of it was kept.
     """
-    out = as_path(out)
+    out, given, stage = as_path(out), stage, fitting(stage, int)
+    if not fits(stage, int):
+        raise InputError(f"stage is {shown(given)}; it must be {in_words(int)}, from 1")
     if (file := stage_file(out, stage)).exists():
         return described(out, checkpoint.load(file))
     found = newest(out)
