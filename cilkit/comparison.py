@@ -198,7 +198,8 @@ def find_first_stage(folder: Path, config: Config) -> Checkpoint | None:
     there = found.records[0].config | {"method": config.method}
     common = names_of(Config)  # a first stage that is shared knows no others
     differ = [name for name, *_ in config.differences(there) if name in common]
-    return None if differ else found
+    began_otherwise = there.get("weights") != config.as_dict()["weights"]
+    return None if differ or began_otherwise else found
 
 
 class KeepFirstStage:

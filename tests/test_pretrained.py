@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from cilkit import Config, DataSet, InputError, build, learn, load, run
 from cilkit.backbones.pretrained import PACKAGED, origin, take_weights, weights_of
 from cilkit.cli import main
+from cilkit.comparison import find_first_stage
 from cilkit.features import keep_features
 from cilkit.inference import features_of
 from cilkit.model import Normalise
@@ -67,6 +68,15 @@ def test_weights_of_a_file_are_the_backbone_s_when_the_run_begins(
     stored = torch.load(file)
     assert all(torch.equal(value, stored[name]) for name, value in found.items())
     assert len(found) == len(stored) - 2  # all but the classifier's weight and bias
+
+
+def test_a_first_stage_that_began_with_other_weights_is_not_shared(
+    config: Config, tmp_path: Path
+) -> None:
+    run(replace(config, method="finetune"), tmp_path, dataset=few())
+    same = replace(config, method="replay", dataset="few")
+    assert find_first_stage(tmp_path, same)
+    assert not find_first_stage(tmp_path, replace(same, weights=tmp_path / "other.pth"))
 
 
 def test_weights_may_be_a_file_of_safetensors(file: Path, tmp_path: Path) -> None:
