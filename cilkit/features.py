@@ -4,6 +4,7 @@ Chapter 10.
 """
 
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,11 @@ from cilkit.runs.outputs import check_new
 def keep_features(config: Config, file: Path | str) -> None:
     """Write what the backbone sees in each image to an .npz file, which is a data set itself.
 
-    An image becomes a row of bytes, (N, 1, D): features from the lowest to the highest of all, in
-    255 steps. `mean` and `std` in the file say how bytes become features again: a run on it with
-    the backbone `identity` sees them as they were, but for that rounding. Nothing is augmented.
-    Raises `InputError` before any work starts.
+    An image becomes a row of bytes, (N, 1, D): features from the lowest to the highest of all
+    training images, in 255 steps; those of test images are cut off there. `mean` and `std` in the
+    file say how bytes become features again: a run on it with the backbone `identity` sees them as
+    they were, but for that. Nothing is augmented.
+    Raises `InputError` before any work starts, and for features that are all the same.
     """
     file = as_path(file)
     if file.suffix != ".npz":
@@ -40,8 +42,8 @@ def keep_features(config: Config, file: Path | str) -> None:
     all_at_once = replace(config, base=0, increment=len(dataset.class_names))
     model = build(all_at_once, dataset)[0].model
     train = seen(model, dataset.train, "training")
+    low, high = ends(train)
     test = seen(model, dataset.test, "test")
-    low, high = float(train.min()), float(train.max())
     if is_main():
         make_writable(file.parent)
         np.savez_compressed(
@@ -61,6 +63,14 @@ def seen(model: CilModel, samples: Samples, name: str) -> Tensor:
     pieces = torch.arange(len(samples)).split(16 * CHUNK)
     bar = tqdm(pieces, f"looking at {name} images", delay=2, leave=False, disable=None)
     return torch.cat([features_of(model, samples.take(piece)) for piece in bar])
+
+
+def ends(features: Tensor) -> tuple[float, float]:
+    """Return the lowest and the highest of all features, (N, D); refuse those that tell nothing."""
+    low, high = float(features.min()), float(features.max())
+    if not low < high < inf:
+        raise InputError(f"the backbone's features lie between {low:g} and {high:g}: no use")
+    return low, high
 
 
 def in_steps(features: Tensor, low: float, high: float) -> NDArray[np.uint8]:

@@ -400,6 +400,17 @@ def test_features_that_are_refused_leave_no_empty_folder(config: Config, tmp_pat
     assert not (tmp_path / "new").exists()
 
 
+def test_features_that_are_all_the_same_are_no_data_set(tmp_path: Path) -> None:
+    black, labels = np.zeros((4, 8, 8), np.uint8), [0, 0, 1, 1]
+    parts = {"train_images": black, "train_labels": labels}
+    np.savez(tmp_path / "black.npz", **parts, test_images=black, test_labels=labels)
+    given = {"dataset": "npz", "data_path": tmp_path / "black.npz"}
+    with pytest.raises(InputError, match="features lie between 0 and 0"):
+        keep_features(
+            Config(backbone="identity", augment="none", **given), tmp_path / "features.npz"
+        )
+
+
 def test_features_go_into_an_npz_file(config: Config, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"an \.npz file"):
         keep_features(config, tmp_path / "features.npy")
