@@ -6,6 +6,7 @@ Chapter 10.
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,8 +46,7 @@ def keep_features(config: Config, file: Path | str) -> None:
     low, high = ends(train)
     test = seen(model, dataset.test, "test")
     if is_main():
-        make_writable(file.parent)
-        np.savez_compressed(
+        write_whole(
             file,
             train_images=in_steps(train, low, high),
             train_labels=dataset.train.labels.numpy(),
@@ -56,6 +56,17 @@ def keep_features(config: Config, file: Path | str) -> None:
             mean=[(0 - low) / (high - low)],
             std=[1 / (high - low)],
         )
+
+
+def write_whole(file: Path, **arrays: Any) -> None:
+    """Write arrays to a file that is there whole, or not at all."""
+    make_writable(file.parent)
+    unfinished = file.with_suffix(".unfinished.npz")
+    try:
+        np.savez_compressed(unfinished, **arrays)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def seen(model: CilModel, samples: Samples, name: str) -> Tensor:

@@ -386,6 +386,8 @@ def test_names_belong_to_their_labels_in_any_form(names: Any) -> None:
     ("names", "words"),
     [
         (5, "class_names is 5; give a list of names"),
+        (["cat", "cat"], "class_names has 'cat' twice; give each class a name of its own"),
+        ({0: "cat", 1: "cat"}, "class_names has 'cat' twice"),
         ({"cat": 0, "dog": 2}, "it must give each label once, as class_to_idx does"),
         ({"cat": "a", "dog": None}, "each label once"),
         ({"cat": [0], "dog": [1]}, "each label once"),

@@ -60,12 +60,18 @@ def classes_of(class_names: Any, labels: NDArray[Any]) -> tuple[list[Any], tuple
         found = values_of(labels)
         return found, tuple(map(str, found))
     if isinstance(class_names, Mapping):
-        return by_label(class_names, labels)
-    try:
-        names = tuple(map(as_text, class_names))
-    except TypeError as error:
-        raise InputError(f"class_names is {shown(class_names)}; give a list of names") from error
-    return [*names] if labels.dtype.kind == "U" else [*range(len(names))], names
+        classes, names = by_label(class_names, labels)
+    else:
+        try:
+            names = tuple(map(as_text, class_names))
+        except TypeError as error:
+            sentence = f"class_names is {shown(class_names)}; give a list of names"
+            raise InputError(sentence) from error
+        classes = [*names] if labels.dtype.kind == "U" else [*range(len(names))]
+    if len({*names}) < len(names):
+        twice = max(names, key=names.count)
+        raise InputError(f"class_names has {twice!r} twice; give each class a name of its own")
+    return classes, names
 
 
 def as_text(name: Any) -> str:
