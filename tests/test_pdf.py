@@ -106,7 +106,7 @@ def test_the_bookmarks_name_every_page_of_the_book_in_order() -> None:
     appendices = [f"Appendix {letter} " for letter in "ABCDEFGHIJKL"]
     labels, expected = iter(["", *chapters, *appendices]), []
     for name in PAGES:
-        label = "" if name.startswith("book/methods") else next(labels)
+        label = "" if name.startswith(("book/methods", "book/howto")) else next(labels)
         expected.append(label + re.sub(r"^\d+ · ", "", article(name).h1.contents[0]))
     assert [text for text, _ in bookmarks()] == expected
 
@@ -201,7 +201,7 @@ def test_answers_come_after_the_last_section_of_a_chapter(name: str) -> None:
     chapter = document().find(id=name.replace("/", "-"))
     *sections, answers = chapter.find_all("section", recursive=False)
     said = [d for d in article(name).find(id="questions")("details") if d.summary.extract()]
-    assert len(said) == 6
+    assert len(said) >= 6
     for explanation in said:
         text = letters(explanation.get_text())
         assert text in letters(answers.get_text())
@@ -251,4 +251,4 @@ def test_the_welcome_page_leads_to_it() -> None:
 
 
 def test_its_weight_is_modest() -> None:
-    assert PRINTED.stat().st_size < 10_000_000
+    assert PRINTED.stat().st_size < 12_000_000
