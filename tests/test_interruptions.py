@@ -464,7 +464,7 @@ def starving(model: CilModel, most: int) -> CilModel:
     features = model.features
 
     def hungry(images: Tensor) -> Tensor:
-        if not model.training and not torch.is_grad_enabled() and len(images) > most:
+        if not torch.is_grad_enabled() and len(images) > most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return features(images)
 

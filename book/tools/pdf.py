@@ -34,9 +34,11 @@ PARTS = {"Chapters": "Chapter {number}", "How to": "", "Methods": ""}
 PARTS["Reference"] = "Appendix {letter}"
 PAGE_LINES = 66  # lines of code that fit on a page
 SHORT = 12  # a moving figure of at most so many frames is printed with what each of them says
-# What the highlighter marks though it looks like all other code: most of a PDF's weight.
+# What is marked though it looks like all else, by the highlighter above all: each is an element of
+# the PDF, and elements are most of its weight.
 PLAIN = "pre span:is(.n, .nn, .o, .p, .w, :not([class])), code > .pre"
-PLAIN += ", .sig span:is(.pre, .n, .o, .p, .w)"
+PLAIN += ", .sig span:is(.pre, .n, .o, .p, .w, .sig-paren)"
+PLAIN += ", a > .std-doc, :is(td, th) > p:only-child"
 # Matplotlib's fonts: the same pages on any machine.
 FONTS = {
     "STIXGeneral": "Text; font-weight: normal; font-style: normal",
