@@ -4,9 +4,9 @@ Chapter 10.
 """
 
 from dataclasses import replace
+from io import BytesIO
 from math import inf
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +19,10 @@ from cilkit.data.samples import Samples
 from cilkit.errors import InputError
 from cilkit.experiment import build, read
 from cilkit.inference import CHUNK, features_of
-from cilkit.machine.lock import check_writable, make_writable
+from cilkit.machine.lock import check_writable
 from cilkit.machine.processes import is_main
 from cilkit.model import CilModel
-from cilkit.runs.outputs import check_new
+from cilkit.runs.outputs import check_new, leave
 
 
 def keep_features(config: Config, file: Path | str) -> None:
@@ -46,8 +46,9 @@ def keep_features(config: Config, file: Path | str) -> None:
     low, high = ends(train)
     test = seen(model, dataset.test, "test")
     if is_main():
-        write_whole(
-            file,
+        content = BytesIO()
+        np.savez_compressed(
+            content,
             train_images=in_steps(train, low, high),
             train_labels=dataset.train.labels.numpy(),
             test_images=in_steps(test, low, high),
@@ -56,17 +57,7 @@ def keep_features(config: Config, file: Path | str) -> None:
             mean=[(0 - low) / (high - low)],
             std=[1 / (high - low)],
         )
-
-
-def write_whole(file: Path, **arrays: Any) -> None:
-    """Write arrays to a file that is there whole, or not at all."""
-    make_writable(file.parent)
-    unfinished = file.with_suffix(".unfinished.npz")
-    try:
-        np.savez_compressed(unfinished, **arrays)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        leave(file, content.getvalue())
 
 
 def seen(model: CilModel, samples: Samples, name: str) -> Tensor:

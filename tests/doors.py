@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from conftest import TINY, tiny, tiny_learner
 from torch import Tensor
 
-from cilkit import METHODS, Learner, Scenario, Stage, build_scenario, learn
-from cilkit.inference import features_of
+from cilkit import METHODS, Config, Learner, Samples, Scenario, Stage, build_scenario, learn
+from cilkit.inference import features_of, in_chunks
 from cilkit.machine.processes import ProcessesDiffer, processes, rank
 from cilkit.methods.replay import Replay
 from cilkit.model import Seen
@@ -56,6 +56,17 @@ def methods() -> dict[str, Callable[[], Learner]]:
     for name in DOORS:
         del METHODS[name]
     return {name: (lambda one=one: tiny_learner(*one)) for name, one in found.items()}
+
+
+def config_of(method: str) -> Config:
+    """Return settings of any method for the tiny data set; the fixture `all_methods` knows all."""
+    backbone = "mlp" if METHODS[method].backbone else "tiny"  # which has no options
+    return replace(TINY, method=method, backbone=backbone, threads=1)
+
+
+def looked_at(learner: Learner, samples: Samples) -> Tensor:
+    """Return what a test in the training process looks at."""
+    return in_chunks(learner.model, samples, lambda some: learner.scores(learner.model.see(some)))
 
 
 def lines(records: Any) -> list[str]:

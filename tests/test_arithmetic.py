@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import TINY, tiny, tiny_learner
+from quick import Broken, broken_at
 from test_old_runs import CONFIG as OLD_CONFIG
 from test_old_runs import OLD
 from torch import Tensor, nn
@@ -176,19 +177,10 @@ def test_a_run_that_leaves_nothing_to_the_machine_says_no_word_about_it() -> Non
     assert "arithmetic" not in record.machine
 
 
-class Left(Exception):
-    """Somebody pulled the plug."""
-
-
-def leave(record: Any) -> None:
-    if record.kind == "epoch":
-        raise Left
-
-
 def begun(config: Config, folder: Path) -> None:
     """Leave a run after its first epoch."""
-    with pytest.raises(Left):
-        run(config, folder, [leave], dataset=tiny())
+    with pytest.raises(Broken):
+        run(config, folder, [broken_at(2)], dataset=tiny())
 
 
 def test_a_run_goes_on_in_the_numbers_it_began_in_and_says_so(

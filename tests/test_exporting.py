@@ -148,7 +148,7 @@ def test_nothing_is_left_half_written(
         path.write_bytes(content[:10])
         raise error
 
-    monkeypatch.setattr(exporting, "write", half)
+    monkeypatch.setattr("cilkit.runs.outputs.write", half)
     with pytest.raises(type(error)):
         export(finished[0], tmp_path / "model.pt2")
     assert not [*tmp_path.iterdir()]

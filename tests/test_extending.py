@@ -11,11 +11,11 @@ import doors
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, TinyBackbone, tiny
+from conftest import TINY, tiny
 from drawn import grow
+from quick import Broken, broken_at
 
 from cilkit import METHODS, Config, DataSet, InputError, Samples, load, read_records, run
-from cilkit.backbones import BACKBONES
 from cilkit.cli import main
 from cilkit.data.datasets import build_dataset
 from cilkit.metrics import summarise, table
@@ -76,21 +76,13 @@ def stages(records: list[Record]) -> list[Any]:
     return [replace(record, seconds=0.0) for record in stage_records(records)]
 
 
-@pytest.fixture
-def all_methods(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BACKBONES, "tiny", lambda channels: TinyBackbone())
-    for name, door in doors.DOORS.items():
-        monkeypatch.setitem(METHODS, name, door)
-
-
 @pytest.mark.usefixtures("all_methods")
 @pytest.mark.parametrize("increment", [1, 2])
 @pytest.mark.parametrize("method", METHODS_TO_EXTEND)
 def test_it_ends_equal_to_a_run_that_had_all_classes_from_the_start(
     method: str, increment: int, tmp_path: Path
 ) -> None:
-    backbone = "mlp" if METHODS[method].backbone else "tiny"  # which has no options
-    config = replace(TINY, method=method, backbone=backbone, threads=1)
+    config = doors.config_of(method)
     base, steps = (4, increment) if increment == 1 else (0, 2)
     whole = replace(config, base=base, increment=steps)
     run(replace(whole, class_order=ORDER), tmp_path / "whole", dataset=tiny())
@@ -244,25 +236,14 @@ def test_an_extended_run_is_extended_like_any_other(given: Path, tmp_path: Path)
 # Interrupted
 
 
-class Broken(Exception):
-    """What breaks a run off."""
-
-
 @pytest.mark.parametrize("place", [5, 6, 7])
 def test_what_was_broken_off_goes_on_as_if_nothing_had_happened(
     place: int, given: Path, tmp_path: Path
 ) -> None:
     """Before the first step, after the new stage's epoch, and after its end."""
-    seen: list[Record] = []
-
-    def stop(record: Record) -> None:
-        seen.append(record)
-        if len(seen) == place:
-            raise Broken
-
     expected = extend(given / "run", tmp_path / "whole", settings=new(given))
     with pytest.raises(Broken):
-        extend(given / "run", tmp_path / "out", [stop], settings=new(given))
+        extend(given / "run", tmp_path / "out", [broken_at(place)], settings=new(given))
     assert len(expected) == 7
     records = extend(given / "run", tmp_path / "out", settings=new(given), resume=True)
     assert records == expected

@@ -18,7 +18,7 @@ from cilkit import Config, DataSet, InputError, build, learn, load, run
 from cilkit.backbones.pretrained import PACKAGED, origin, take_weights, weights_of
 from cilkit.cli import main
 from cilkit.comparison import find_first_stage
-from cilkit.features import keep_features, write_whole
+from cilkit.features import keep_features
 from cilkit.inference import features_of
 from cilkit.model import Normalise
 from cilkit.runs.records import stage_records
@@ -392,19 +392,6 @@ def test_a_scale_that_is_none_is_refused(name: str, value: list[float], kept: Ke
 def test_features_are_written_over_nothing(config: Config, kept: Kept) -> None:
     with pytest.raises(InputError, match=r"features\.npz"):
         keep_features(config, kept[0] / "features.npz")
-
-
-def test_features_that_could_not_be_written_whole_leave_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(file: Path, **_: Any) -> None:
-        file.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez_compressed", full)
-    with pytest.raises(OSError, match="No space"):
-        write_whole(tmp_path / "features.npz")
-    assert [*tmp_path.iterdir()] == []
 
 
 def test_features_that_are_refused_leave_no_empty_folder(config: Config, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import torch
 from conftest import Finished
 from drawn import grow
 from numpy.typing import NDArray
-from quick import QUICK
+from quick import QUICK, Broken, broken_at
 
 from cilkit import METHODS, Config, InputError, build, learn, read_records, run
 from cilkit.data.datasets import build_dataset
@@ -80,15 +80,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
     records: int, finished: Finished, tmp_path: Path
 ) -> None:
     """Stop after the first epoch, between the last epoch and the alignment, after a stage, ..."""
-    seen: list[Record] = []
-
-    def interrupt(record: Record) -> None:
-        seen.append(record)
-        if len(seen) == records:
-            raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        run(QUICK, tmp_path, [interrupt])
+    with pytest.raises(Broken):
+        run(QUICK, tmp_path, [broken_at(records)])
     shown: list[Record] = []
     assert run(QUICK, tmp_path, [shown.append], resume=True) == finished[1]
     assert shown == finished[1]

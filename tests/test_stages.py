@@ -6,19 +6,17 @@ from pathlib import Path
 from shutil import copytree, rmtree
 from typing import Any
 
-import doors
 import pytest
 import torch
-from conftest import TINY, TinyBackbone, tiny
+from conftest import TINY, tiny
+from doors import DOORS, config_of, looked_at
 from PIL import Image
-from torch import Tensor
+from quick import Broken, broken_at
 
-from cilkit import METHODS, Config, DataSet, InputError, Learner, Samples, build, learn, load, run
-from cilkit.backbones import BACKBONES
+from cilkit import METHODS, Config, DataSet, InputError, build, learn, load, run
 from cilkit.cli import main
 from cilkit.comparison import compare
 from cilkit.data.store import picture_of
-from cilkit.inference import in_chunks
 from cilkit.runs import checkpoint
 from cilkit.runs.checkpoint import STAGES, stage_file
 from cilkit.runs.records import Record, StageRecord
@@ -46,21 +44,13 @@ def contents(folder: Path) -> Contents:
     }
 
 
-def looked_at(learner: Learner, samples: Samples) -> Tensor:
-    """Return what a test in the training process looks at."""
-    return in_chunks(learner.model, samples, lambda some: learner.scores(learner.model.see(some)))
-
-
-@pytest.mark.parametrize("method", [*METHODS, *doors.DOORS])
+@pytest.mark.usefixtures("all_methods")
+@pytest.mark.parametrize("method", [*METHODS, *DOORS])
 def test_the_model_of_each_stage_answers_as_it_did_then_to_the_bit(
-    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, tmp_path: Path
 ) -> None:
     """By its rule: a nearest-mean method answers by the means of that time."""
-    monkeypatch.setitem(BACKBONES, "tiny", lambda channels: TinyBackbone())
-    for name, door in doors.DOORS.items():
-        monkeypatch.setitem(METHODS, name, door)
-    backbone = "mlp" if METHODS[method].backbone else "tiny"  # which has no options
-    config = replace(QUICK, method=method, backbone=backbone)
+    config = config_of(method)
     run(config, tmp_path / "run", dataset=tiny(), keep_stages=True)
     learner, scenario = build(config, tiny())
     for record in learn(learner, scenario):
@@ -78,23 +68,12 @@ def test_a_stage_leaves_what_answers_and_no_more(kept: Path) -> None:
         assert len(found.records) == 2
 
 
-class Broken(Exception):
-    """What breaks a run off."""
-
-
 @pytest.mark.parametrize("place", range(2, 11))
 def test_a_run_that_was_broken_off_and_resumed_has_kept_the_same(
     place: int, kept: Path, tmp_path: Path
 ) -> None:
-    seen: list[Record] = []
-
-    def stop(record: Record) -> None:
-        seen.append(record)
-        if len(seen) == place:
-            raise Broken
-
     with pytest.raises(Broken):
-        run(QUICK, tmp_path / "run", [stop], dataset=tiny(), keep_stages=True)
+        run(QUICK, tmp_path / "run", [broken_at(place)], dataset=tiny(), keep_stages=True)
     run(QUICK, tmp_path / "run", dataset=tiny(), keep_stages=True, resume=True)
     assert contents(tmp_path / "run") == contents(kept)
 

@@ -12,17 +12,14 @@ import doors
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, Finished, TinyBackbone, tiny
+from conftest import Finished, tiny
 from drawn import grow, settings_for
 from PIL import Image
-from torch import Tensor
 
-from cilkit import METHODS, Config, InputError, Learner, build, learn, load, run
-from cilkit.backbones import BACKBONES
+from cilkit import METHODS, Config, InputError, build, learn, load, run
 from cilkit.cli import main
 from cilkit.data.datasets import build_dataset
 from cilkit.data.images import BadImage, Unreadable
-from cilkit.inference import in_chunks
 from cilkit.runs.checkpoint import NEWEST, Checkpoint, find, save
 from cilkit.runs.records import StageRecord
 
@@ -45,27 +42,19 @@ def seen(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def looked_at(learner: Learner, images: Any) -> Tensor:
-    """Return what a test in the training process looks at."""
-    return in_chunks(learner.model, images, lambda some: learner.scores(learner.model.see(some)))
-
-
+@pytest.mark.usefixtures("all_methods")
 @pytest.mark.parametrize("method", [*METHODS, *doors.DOORS])
 def test_a_loaded_model_answers_as_the_training_process_did_to_the_bit(
-    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, tmp_path: Path
 ) -> None:
     """With its rule: a nearest-mean method answers by the nearest mean."""
-    monkeypatch.setitem(BACKBONES, "tiny", lambda channels: TinyBackbone())
-    for name, door in doors.DOORS.items():
-        monkeypatch.setitem(METHODS, name, door)
-    backbone = "mlp" if METHODS[method].backbone else "tiny"
-    config = replace(TINY, method=method, backbone=backbone, threads=1)
+    config = doors.config_of(method)
     record = run(config, tmp_path / "run", dataset=tiny())[-1]
     learner, scenario = build(config, tiny())
     list(learn(learner, scenario))
     test = scenario.stages[-1].test
     scores = load(tmp_path / "run").scores(test.images())
-    assert torch.equal(scores, looked_at(learner, test))
+    assert torch.equal(scores, doors.looked_at(learner, test))
     pairs = (test.labels * 6 + scores.argmax(1)).bincount(minlength=36).view(6, 6)
     assert isinstance(record, StageRecord)
     assert pairs.tolist() == record.after.confusion
@@ -77,7 +66,7 @@ def test_a_loaded_model_needs_no_data_set(
     folder = copytree(seen, tmp_path / "moved")
     learner, scenario = build(of_files(tree))
     list(learn(learner, scenario))
-    expected = looked_at(learner, scenario.stages[-1].test)
+    expected = doors.looked_at(learner, scenario.stages[-1].test)
     paths = sorted(tree.glob("val/*/*"))
     monkeypatch.setattr("cilkit.experiment.build_dataset", lambda config: 1 / 0)
     model = load(folder)

@@ -13,7 +13,8 @@ from itertools import chain
 from pathlib import Path
 
 from cilkit.errors import InputError
-from cilkit.runs.checkpoint import NEWEST, PREVIOUS, STAGES, UNFINISHED
+from cilkit.machine.lock import make_writable
+from cilkit.runs.checkpoint import NEWEST, PREVIOUS, STAGES, UNFINISHED, write
 from cilkit.runs.records import RECORDS
 
 RECORDS_UNFINISHED = "records.unfinished"
@@ -64,6 +65,19 @@ def check_new(file: Path) -> None:
         raise InputError(
             f"{str(file)!r} exists already, and nothing is overwritten; name another file"
         )
+
+
+def leave(file: Path, content: bytes) -> None:
+    """Write a file whole, or not at all."""
+    make_writable(file.parent)
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    check_new(file)
+    check_new(unfinished)
+    try:
+        write(unfinished, content)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def check_ours(folder: Path, names: Iterable[str]) -> None:

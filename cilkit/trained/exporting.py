@@ -13,9 +13,7 @@ from torch import Tensor, nn
 from cilkit.config import as_path
 from cilkit.errors import InputError, unknown
 from cilkit.learner import Learner
-from cilkit.machine.lock import make_writable
-from cilkit.runs.checkpoint import write
-from cilkit.runs.outputs import check_new
+from cilkit.runs.outputs import check_new, leave
 from cilkit.trained.answering import Trained, load
 
 NAMES = "class_names"  # what the list of classes is called in the files
@@ -58,19 +56,6 @@ def export(run: Path | str, file: Path | str) -> None:
         raise InputError(f"torch cannot export this model and its rule: {reason}") from error
     check_same(trained, written)
     leave(file, content)
-
-
-def leave(file: Path, content: bytes) -> None:
-    """Write a file whole, or not at all."""
-    make_writable(file.parent)
-    unfinished = file.with_name(f"{file.name}.unfinished")
-    check_new(file)
-    check_new(unfinished)
-    try:
-        write(unfinished, content)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def as_pt2(trained: Trained) -> tuple[bytes, Answering]:
