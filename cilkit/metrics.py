@@ -113,8 +113,8 @@ def accuracy_matrix(records: Sequence[Record]) -> Matrix:
 def average_incremental_accuracy(accuracies: Sequence[float], with_first: bool = True) -> float:
     """Return the mean of A_i over the stages.
 
-    iCaRL (Rebuffi et al., CVPR 2017, section 4). iCaRL and PyCIL count the first stage; WA does
-    not, since nothing can be forgotten in it: say which one a number is.
+    iCaRL (Rebuffi et al., CVPR 2017, section 4). iCaRL and PyCIL count the first stage; WA's
+    quoted 66.6 is without it: say which one a number is.
     """
     counted = accuracies if with_first else accuracies[1:]
     return float(np.mean(counted)) if len(counted) else float("nan")
