@@ -92,10 +92,18 @@ def test_a_page_is_open_to_everyone(page: Any) -> None:
     assert {rule: nodes for rule, nodes in ours.items() if rule not in THEMES_OWN} == {}
 
 
-def test_moving_figures_answer_to_the_keyboard_with_what_the_data_say(page: Any) -> None:
+def films(page: Any) -> Iterator[tuple[Any, list[list[str]]]]:
+    """Return the films of a page, and the first group of their frames; no guess is made."""
     for figure in page.locator("figure.cil-moving").all():
         frames = json.loads(figure.locator('script[type="application/json"]').text_content())
-        slider, says = figure.locator("input"), figure.locator("output")
+        for skip in figure.locator("[value=skip]").all():
+            skip.click()
+        yield figure, [frame for frame in frames if frame[3:4] == frames[0][3:4]]
+
+
+def test_moving_figures_answer_to_the_keyboard_with_what_the_data_say(page: Any) -> None:
+    for figure, frames in films(page):
+        slider, says = figure.locator(".cil-controls input").last, figure.locator("output")
         assert says.text_content() == "{}: {}".format(*frames[0])
         slider.focus()
         page.keyboard.press("End")
@@ -108,11 +116,30 @@ def test_moving_figures_answer_to_the_keyboard_with_what_the_data_say(page: Any)
 
 
 def test_moving_figures_answer_to_the_mouse(page: Any) -> None:
-    for figure in page.locator("figure.cil-moving").all():
-        frames = json.loads(figure.locator('script[type="application/json"]').text_content())
-        box = figure.locator("input").bounding_box()
-        figure.locator("input").click(position={"x": 3, "y": box["height"] / 2})
+    for figure, frames in films(page):
+        slider = figure.locator(".cil-controls input").last
+        slider.click(position={"x": 3, "y": slider.bounding_box()["height"] / 2})
         assert figure.locator("output").text_content() == "{}: {}".format(*frames[0])
+
+
+FROM_PICTURE_TO_SLIDER = """(film) => {
+    const box = (element) => element.getBoundingClientRect();
+    const slider = [...film.querySelectorAll(".cil-controls input")].at(-1);
+    const header = document.querySelector(".bd-header-article"); // it stays on top
+    return box(header).height + box(slider).bottom - box(film.querySelector("svg")).top;
+}"""
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if "/zh/" not in name])
+def test_where_a_page_is_doubled_a_film_fits_on_the_screen_with_its_sliders(
+    name: str, visit: Any
+) -> None:
+    if "cil-moving" not in (SITE / name).read_text(encoding="utf-8"):
+        return
+    page = visit(name, width=640)
+    page.set_viewport_size({"width": 640, "height": 400})
+    heights = [figure.evaluate(FROM_PICTURE_TO_SLIDER) for figure, _ in films(page)]
+    assert max(heights) <= 400
 
 
 TO_AN_END = """(input) => {

@@ -161,6 +161,23 @@ def test_a_figure_of_the_package_is_printed_as_it_begins_and_as_it_ends() -> Non
     assert [row.get_text(" ") for row in page("tr")] == [f"stage {n} {n} right" for n in (1, 2, 3)]
 
 
+def test_a_film_in_groups_that_asks_for_a_guess_is_printed_like_any_other() -> None:
+    from pdf import parse, stand_still
+
+    from cilkit.teaching import Frame, Moving
+    from cilkit.teaching.moving import Guess
+
+    frames = [Frame(f"{n}", "", f'<circle r="{n}"/>', group) for n, group in enumerate("aaabbb")]
+    guess = Guess("How many?", 50)
+    film = Moving(
+        "Title", "A circle grows.", "stage", frames, printed=2, groups="half", guess=guess
+    )
+    page = parse(film._repr_html_())
+    stand_still(page.figure)
+    assert [circle["r"] for circle in page("circle")] == ["2", "5"]
+    assert "How many?" not in page.get_text()
+
+
 def test_a_figure_that_computes_is_printed_at_its_start_with_its_words_and_numbers() -> None:
     from pdf import parse, stand_still
 

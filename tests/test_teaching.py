@@ -49,6 +49,12 @@ def test_the_page_holds_every_frame_as_it_was_given() -> None:
     assert data_of(moving()._repr_html_()) == [[f.at, f.says, f.marks] for f in FRAMES]
 
 
+def test_the_page_knows_which_frames_are_a_group_and_which_steps_have_a_name() -> None:
+    frames = [*FRAMES, Frame("three", "says 3", "<g/>", "second", "align")]
+    packed = data_of(moving(frames=frames, groups="half")._repr_html_())
+    assert [frame[3:] for frame in packed] == [["", ""], ["", ""], ["second", "align"]]
+
+
 def test_what_a_frame_says_cannot_end_the_script() -> None:
     assert moving()._repr_html_().count("</script>") == 2
 
@@ -109,11 +115,24 @@ def test_norms_by_epoch_shows_each_epoch_and_each_end_of_a_stage() -> None:
     assert f"γ = {moments[-1].facts['gamma']:.2f}" in figure.frames[-1].says  # type: ignore[union-attr]
 
 
+def test_alignment_is_a_step_with_a_name_at_the_end_of_each_stage_but_the_first() -> None:
+    frames = norms_by_epoch(stored("digits")["wa"][0]).frames
+    assert [f.at for f in frames if f.step == "align"] == [
+        f"stage {n}, aligned" for n in range(2, 6)
+    ]
+    assert [f.group for f in frames if f.step == "align"] == [f"stage {n}" for n in range(2, 6)]
+
+
 def test_the_matrix_says_the_accuracy_of_each_stage() -> None:
     records = stored("digits")["replay"][1]
     said = [frame.says for frame in matrix_by_stage(records).frames]
     for words, stage in zip(said, stage_records(records), strict=True):
         assert f"{stage_accuracy(stage):.1f} %" in words
+
+
+def test_with_a_guess_the_matrix_asks_for_what_its_last_frame_says() -> None:
+    figure = matrix_by_stage(stored("digits")["replay"][1], guess=True)
+    assert figure.frames[-1].says.endswith(f" {figure.guess.answer:.1f} %")  # type: ignore[union-attr]
 
 
 POINTS = np.random.default_rng(0).random((15, 2))

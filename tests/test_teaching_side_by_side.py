@@ -40,5 +40,11 @@ def test_panels_stand_beside_each_other(runs) -> None:
         assert re.findall(r"translate\((\d+)\)", drawing) == ["0", str(WIDTH)]
 
 
+def test_the_reader_is_asked_for_what_the_last_frame_says_of_the_last_run(runs) -> None:
+    figure = accuracy_by_class(runs)
+    assert figure.frames[-1].says.endswith(f", wa {figure.guess.answer:.1f} %")
+    assert " of wa at the end" in figure.guess.asks
+
+
 def test_paper_shows_the_last_stage(runs) -> None:
     assert accuracy_by_class(runs).printed == 4

@@ -113,10 +113,10 @@ def stand_still(figure: Tag) -> None:
     rows: Any = ""
     if "cil-moving" in figure["class"]:
         frames = json.loads(figure.find("script", type="application/json").string)
-        start, last = int(figure.input["value"]), len(frames) - 1
+        start, last = int(figure.select(".cil-controls input")[-1]["value"]), len(frames) - 1
         rows = figure.table if len(frames) <= SHORT else ""
         chosen = [frames[start if start < last else 0], frames[last]]
-        moments = [moment(figure.svg, at, "" if rows else says, m) for at, says, m in chosen]
+        moments = [moment(figure.svg, at, "" if rows else says, m) for at, says, m, *_ in chosen]
     elif {"cil-alive", "cil-still"} & {*figure["class"]}:
         moments = [f"<div>{svg}</div>" for svg in figure("svg")]
         rows = "".join(map(str, [*map(written, figure("table")), figure.find(class_="cil-says")]))

@@ -187,6 +187,7 @@ def one_stage(records: Sequence[Record], stage: Stage) -> Moving:
         rect(0, PANEL, WIDTH, HEIGHT - PANEL, "", shade),
         WIDTH,
         HEIGHT,
+        play=False,
     )
 
 

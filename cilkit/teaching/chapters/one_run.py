@@ -13,7 +13,7 @@ from cilkit.runs.records import (
     run_record,
     stage_records,
 )
-from cilkit.teaching.moving import Frame, Moving
+from cilkit.teaching.moving import Frame, Guess, Moving
 from cilkit.teaching.svg import Plot, heat
 
 
@@ -30,11 +30,13 @@ def norms_by_epoch(records: Sequence[Record], title: str = "") -> Moving:
     return Moving(
         title or "How long is each class's prototype?",
         "One bar for each class known so far, old classes in blue, new ones in orange, with a "
-        "dashed line at the mean of each. The slider moves through the epochs of all stages.",
+        "dashed line at the mean of each. One slider chooses a stage, the other moves through its "
+        "epochs; the alignment at its end is a step of its own.",
         "epoch",
         frames,
         plot.axes(labels),
         printed=len(frames) - 2,  # the last epoch: what alignment will meet
+        groups="stage",
     )
 
 
@@ -48,10 +50,13 @@ def norms_frame(plot: Plot, moment: EpochRecord | StageRecord, n_old: int) -> Fr
             mean = float(np.mean(part))
             marks += plot.level(mean, "", name)
             says.append(f"{name} {mean:.2f}")
+    stage, place = f"stage {moment.stage + 1}", "its end"
     if isinstance(moment, EpochRecord):
-        return Frame(f"stage {moment.stage + 1}, epoch {moment.epoch}", ", ".join(says), marks)
-    gamma = f", γ = {moment.facts['gamma']:.2f}" if "gamma" in moment.facts else ""
-    return Frame(f"stage {moment.stage + 1}, its end", ", ".join(says) + gamma, marks)
+        return Frame(f"{stage}, epoch {moment.epoch}", ", ".join(says), marks, stage)
+    if gamma := moment.facts.get("gamma"):
+        place = "aligned"
+        says.append(f"γ = {gamma:.2f}")
+    return Frame(f"{stage}, {place}", ", ".join(says), marks, stage, "align" if gamma else "")
 
 
 def norms_of(moment: EpochRecord | StageRecord) -> list[float]:
@@ -59,8 +64,8 @@ def norms_of(moment: EpochRecord | StageRecord) -> list[float]:
     return moment.norms if isinstance(moment, EpochRecord) else moment.after.norms
 
 
-def matrix_by_stage(records: Sequence[Record], title: str = "") -> Moving:
-    """Show the accuracy matrix as it fills in, stage after stage."""
+def matrix_by_stage(records: Sequence[Record], title: str = "", guess: bool = False) -> Moving:
+    """Show the accuracy matrix as it fills in, stage after stage; with `guess`, ask for its end."""
     matrix, stages = accuracy_matrix(records), stage_records(records)
     columns, n = names_of_stages(run_record(records)), len(stages)
     rows = [f"after stage {i + 1}" for i in range(n)]
@@ -81,7 +86,15 @@ def matrix_by_stage(records: Sequence[Record], title: str = "") -> Moving:
         width=150 + 84 * n,
         height=50 + 40 * n,
         printed=n - 1,
+        guess=expect(stages[-1]) if guess else None,
     )
+
+
+def expect(stage: StageRecord, name: str = "") -> Guess:
+    """Ask for the accuracy after a run's last stage; `name` tells the run from others."""
+    of = f" of {name}" if name else ""
+    asks = f"What accuracy do you expect{of} at the end, on all {stage.n_seen} classes?"
+    return Guess(asks, stage_accuracy(stage))
 
 
 def names_of_stages(run: RunRecord) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from cilkit.metrics import class_accuracies, stage_accuracy
 from cilkit.runs.records import Record, StageRecord, run_record, stage_records
+from cilkit.teaching.chapters.one_run import expect
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.svg import Plot
 
@@ -13,9 +14,11 @@ WIDTH = 320  # of a panel
 def accuracy_by_class(runs: Mapping[str, Sequence[Record]], title: str = "") -> Moving:
     """Show the accuracy on each class after each stage: a panel for each run, by its name.
 
-    All runs must have the same stages; there is room for two on a page, and for ten classes.
+    All runs must have the same stages; there is room for two on a page, and for ten classes. What
+    becomes of the last one, the reader is asked first.
     """
-    names = run_record(next(iter(runs.values()))).class_names
+    *_, (last, records_of_last) = runs.items()
+    names = run_record(records_of_last).class_names
     plot = Plot(
         (-0.6, len(names) - 0.4), (0, 100), "class", "accuracy (%)", width=WIDTH, height=260
     )
@@ -32,6 +35,7 @@ def accuracy_by_class(runs: Mapping[str, Sequence[Record]], title: str = "") -> 
         width=WIDTH * len(runs),
         height=260,
         printed=len(frames) - 1,
+        guess=expect(stage_records(records_of_last)[-1], last),
     )
 
 
