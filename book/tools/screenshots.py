@@ -14,6 +14,7 @@ SITE = ROOT / "_build" / "html" / "book"
 TARGET = ROOT / ".github" / "screenshots"
 # name: page, what to scroll to, width, height, colours
 TO_THE_END = """films => films.forEach(film => {
+    film.closest("figure").querySelector("[value=skip]")?.click();
     film.value = film.max; film.dispatchEvent(new Event("input", {bubbles: true})); })"""
 VIEWS: dict[str, tuple[str, str, int, int, Any]] = {
     "welcome": ("index.html", "h1", 1200, 760, "light"),
@@ -27,7 +28,7 @@ def take(browser: Any, page: str, focus: str, width: int, height: int, scheme: A
     context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
     tab = context.new_page()
     tab.goto((SITE / page).as_uri())
-    tab.locator("figure.cil-moving input[type=range]").evaluate_all(TO_THE_END)
+    tab.locator("figure.cil-moving .cil-controls input").evaluate_all(TO_THE_END)
     top = "e => window.scrollTo(0, e.getBoundingClientRect().top + window.scrollY - 130)"
     tab.locator(focus).first.evaluate(top)
     tab.wait_for_timeout(800)  # formulas are set, and the bar on top has faded in
