@@ -12,6 +12,6 @@ def setup(app: Any) -> dict[str, bool]:
 def bring_the_script(
     app: Any, page: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Add the script to this page, if it has such a question."""
+    """Add the script to this page, if it has such a question; every chapter has."""
     if 'class="asked"' in context.get("body", ""):
         app.add_js_file("asked.js", loading_method="defer")

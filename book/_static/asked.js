@@ -1,8 +1,10 @@
-// A question whose answer is a number or a short formula. In the text it is a list of answers, each
-// with what is to be said of it: `<div class="asked">` with a `<details>` for each, which is all that
-// paper and a page without scripts need. Here the reader writes an answer, and is told that of the
-// nearest one; of the last, whose summary is no formula, where none is near. "m·d" and "d*m" are one
-// answer: formulas are compared by their values.
+// A question that the page checks. In the text it is a list of answers, each with what is to be said of
+// it: a `<details>` for each, which is all that paper and a page without scripts need. Here the reader
+// answers first, and is told then.
+// Choices have letters, "A. ...": they become a group of radio buttons.
+// In a `<div class="asked">` are numbers and formulas: what is written is told that of the nearest one;
+// of the last, whose summary is no formula, where none is near. "m·d" and "d*m" are one answer:
+// formulas are compared by their values.
 (() => {
   const WORDS = document.documentElement.lang.startsWith("zh") ? {
     label: "你的答案", check: "检查", all: "全部答案",
@@ -60,21 +62,47 @@
     return far[nearest] <= NEAR ? known[nearest].says : answers.at(-1).says;
   };
 
+  // The choices of a question stand one after the other: they are put into one group.
+  const LETTER = /^[A-Z](?=\. )/;
+  const letter_of = (part) => part.querySelector("summary")?.textContent.match(LETTER)?.[0];
+  const gather = (choice) => {
+    let group = choice.previousElementSibling;
+    if (!group?.matches(".asked")) {
+      group = Object.assign(document.createElement("div"), { className: "asked" });
+      choice.before(group);
+    }
+    group.append(choice);
+  };
+
+  const field = `<label>${WORDS.label} <input autocomplete="off" autocapitalize="off" spellcheck="false"></label>`;
+  const radios = (answers) => answers.map(({ words, letter }) =>
+    `<label><input type="radio" name="choice" value="${letter}" required> <span>${words}</span></label>`).join("");
+  const told = (answers, form) => {
+    const { letter, says } = answers.find((one) => one.letter === form.elements.choice.value);
+    return `<strong>${letter}.</strong> ${says}`;
+  };
+
   const awaken = (group) => {
     const answers = [...group.querySelectorAll("details")].map((part) => {
-      const { textContent, outerHTML } = part.querySelector("summary");
-      return { values: values_of(textContent), says: part.innerHTML.replace(outerHTML, "") };
+      const { innerHTML, textContent, outerHTML } = part.querySelector("summary");
+      const says = part.innerHTML.replace(outerHTML, "").trim();
+      return { words: innerHTML, letter: letter_of(part), values: values_of(textContent), says };
     });
+    const choices = answers.every(({ letter }) => letter);
     const form = document.createElement("form"), all = document.createElement("details");
-    form.innerHTML = `<label>${WORDS.label} <input autocomplete="off" autocapitalize="off" spellcheck="false"></label>
+    form.innerHTML = `${choices ? `<fieldset>${radios(answers)}</fieldset>` : field}
       <button>${WORDS.check}</button><p role="status"></p>`;
+    if (choices) form.firstChild.setAttribute("aria-label", group.previousElementSibling.textContent);
     all.innerHTML = `<summary>${WORDS.all}</summary>`;
+    all.hidden = choices;
     all.append(...group.childNodes);
     group.append(form, all);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      form.querySelector("p").innerHTML = said_of(answers, form.querySelector("input").value);
+      form.querySelector("p").innerHTML = choices ? told(answers, form) : said_of(answers, form.querySelector("input").value);
+      all.hidden = false;
     });
   };
-  for (const group of document.querySelectorAll(".asked")) awaken(group);
+  [...document.querySelectorAll("details")].filter(letter_of).forEach(gather);
+  document.querySelectorAll(".asked").forEach(awaken);
 })();
