@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from conftest import needs_browser
 
-from cilkit.teaching import Frame, Moving
-from cilkit.teaching.moving import Guess
+from cilkit.teaching import Frame, Guess, Moving
 
 pytestmark = [pytest.mark.slow, needs_browser]
 HEAD = "<!DOCTYPE html><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"

@@ -164,8 +164,7 @@ def test_a_figure_of_the_package_is_printed_as_it_begins_and_as_it_ends() -> Non
 def test_a_film_in_groups_that_asks_for_a_guess_is_printed_like_any_other() -> None:
     from pdf import parse, stand_still
 
-    from cilkit.teaching import Frame, Moving
-    from cilkit.teaching.moving import Guess
+    from cilkit.teaching import Frame, Guess, Moving
 
     frames = [Frame(f"{n}", "", f'<circle r="{n}"/>', group) for n, group in enumerate("aaabbb")]
     guess = Guess("How many?", 50)

@@ -12,7 +12,7 @@ from cilkit.teaching.exercises import check
 from cilkit.teaching.explore import explore
 from cilkit.teaching.lab import laboratory
 from cilkit.teaching.letters import letter_files
-from cilkit.teaching.moving import Frame, Moving
+from cilkit.teaching.moving import Frame, Guess, Moving
 from cilkit.teaching.playground import herding_playground
 from cilkit.teaching.source import source
 from cilkit.teaching.stored import stored
@@ -21,6 +21,7 @@ from cilkit.teaching.table import Table
 
 __all__ = [
     "Frame",
+    "Guess",
     "Moving",
     "Plot",
     "Table",
