@@ -31,10 +31,10 @@ ON_DIGITS: dict[str, Any] = {
 # (two earlier choices failed on 20 to 29) so that each repair shows and the numbers stand still: a
 # network without convolutions or batch norm, which spreads far less over seeds than a small ResNet
 # does here. 80 exemplars, since with 200 replay alone all but solves the digits; a weight decay
-# twenty times the usual, since a short run must shrink the old prototypes as far as a long one
-# does. Distillation is added to the cross-entropy, which (1 - lambda) would take from the few
-# exemplars, and keeps T^2, so that its gradients weigh as much as at T = 1 (Hinton et al., 2015,
-# section 2.1).
+# twenty times the usual, so that a short run leaves the new prototypes longer than the old, as a
+# long one does. Distillation is added to the cross-entropy, which (1 - lambda) would take from the
+# few exemplars, and keeps T^2, so that its gradients weigh as much as at T = 1 (Hinton et al.,
+# 2015, section 2.1).
 DIGITS = WA.Settings(  # with all that the other methods have, too
     dataset="digits",
     base=0,
