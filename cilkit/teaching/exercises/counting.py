@@ -40,7 +40,7 @@ ARRIVAL = Exercise(
     },
 )
 
-# Chapter 2: the gradient of the cross-entropy by the logits.
+# Chapter 2: the gradient of the cross-entropy with respect to the logits.
 
 
 def gradient(logits: Tensor, label: int) -> Tensor:
