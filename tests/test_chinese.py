@@ -2,11 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chinese import CHINESE, changed
+from conftest import needs_browser
 from test_notebooks import cells, prose, source
+
+from cilkit.teaching import Frame, Moving
+from cilkit.teaching.moving import Guess
 
 BOOK = CHINESE.parent
 NAMES = ["index", "01_setting", "02_forgetting", "03_exemplars", "04_distillation", "05_alignment"]
@@ -113,3 +119,65 @@ def test_links_to_words_of_the_glossary_lead_to_one(path: Path) -> None:
     places = {"term-" + "-".join(re.findall(r"[A-Za-z0-9]+", word)) for word in words}
     linked = re.findall(r"glossary\.md#([^)]+)\)", prose(path))
     assert [place for place in linked if place not in places] == []
+
+
+# The words of the theme and of the figures' controls, which a script of the page translates.
+
+SCRIPT = (BOOK / "_static" / "chinese.js").read_text(encoding="utf-8")
+SETTING = re.compile(r"<(?:label|button|option|summary|small)[^>]*>([^<>]+)")
+
+
+@each_notebook
+def test_what_figures_can_be_set_to_has_a_chinese_word(name: str) -> None:
+    outputs = [output for cell in cells(both(name)[1], "code") for output in cell["outputs"]]
+    shown = ["".join(output.get("data", {}).get("text/html", "")) for output in outputs]
+    figures = [re.sub(r"<(script|table)\b.*?</\1>", "", html, flags=re.DOTALL) for html in shown]
+    words = {word.strip() for figure in figures for word in SETTING.findall(figure)}
+    whole = {word for word in words if re.search("[a-z]{2}", word)}
+    known = {word for word in whole if f'"{word}": ' in SCRIPT or re.match(r"seed \d|What ", word)}
+    assert whole - known == set(), "translate it in book/_static/chinese.js"
+
+
+@pytest.fixture
+def chinese(browser: Any) -> Iterator[Any]:
+    """Open a Chinese page with a film, a guess, and two things of the theme."""
+    guess = Guess("What accuracy do you expect of WA at the end, on all 6 classes?", 40.0)
+    frames = [Frame("stage 1", "one", ""), Frame("stage 2", "two", "", step="align")]
+    film = Moving("A film", "It moves.", "stage", frames, guess=guess)._repr_html_()
+    theme = '<button title="Search">Search</button><p class="prev-next-subtitle">next</p>'
+    page = browser.new_page()
+    page.set_content(f'<html lang="zh-CN"><body>{theme}{film}<p>Search</p></body></html>')
+    page.add_script_tag(content=SCRIPT)
+    yield page
+    page.close()
+
+
+@pytest.mark.slow
+@needs_browser
+def test_the_themes_words_are_chinese_and_the_texts_are_left_alone(chinese: Any) -> None:
+    button = chinese.locator("[title]").first
+    assert (button.text_content(), button.get_attribute("title")) == ("搜索", "搜索")
+    assert chinese.locator(".prev-next-subtitle").text_content() == "下一页"
+    assert chinese.locator("body > p").last.text_content() == "Search"
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_guess_is_asked_and_answered_in_chinese(chinese: Any) -> None:
+    guess = chinese.locator(".cil-guess")
+    assert "你预期 WA 的准确率" in guess.text_content()
+    guess.get_by_role("button", name="这是我的猜测").click()
+    assert guess.text_content() == "你的预期：50 %。"
+    chinese.get_by_role("button", name="前进一步").click()
+    assert guess.text_content() == "你的预期是 50 %，高了 10.0 个点。"
+
+
+@pytest.mark.slow
+@needs_browser
+def test_the_buttons_of_a_film_are_chinese_also_while_it_plays(chinese: Any) -> None:
+    chinese.get_by_role("button", name="跳过").click()
+    play = chinese.locator(".cil-play")
+    assert play.text_content() == "播放"
+    play.click()
+    assert play.text_content() == "暂停"
+    assert chinese.get_by_role("button", name="对齐").count() == 1

@@ -19,11 +19,15 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 def add_switch(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Put a line with both languages on top of a page that has a twin; say which one it is in."""
+    """Put a line with both languages on top of a page that has a twin; say which one it is in.
+
+    A Chinese page has a script with the words of the theme and of the figures' controls.
+    """
     chinese = page.startswith(CHINESE)
     twin = ENGLISH + page.removeprefix(CHINESE) if chinese else CHINESE + page.removeprefix(ENGLISH)
     if chinese:
         context["language"] = "zh-CN"
+        app.add_js_file("chinese.js", loading_method="defer")
     if page.startswith(ENGLISH) and twin in app.env.found_docs:
         context["body"] = switch(page, twin, chinese) + context.get("body", "")
 
