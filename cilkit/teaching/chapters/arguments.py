@@ -13,7 +13,7 @@ from cilkit.teaching.still import Drawing, Still
 from cilkit.teaching.svg import text
 from cilkit.teaching.thumbnails import thumbnail
 
-SIDE, GAP, TOP = 78, 6, 38  # pixels of the figure: an image, between two, above them
+SIDE, GAP, TOP = 66, 6, 38  # pixels of the figure: an image, between two, above them
 GREY, SHADE = 128, 48  # how 0 is drawn, and how much brighter what is 1 higher
 # Nothing random, and the image as it is: each pair changes one thing of this.
 QUIET: dict[str, Any] = {"input_size": 32, "is_training": True, "scale": (1, 1), "ratio": (1, 1)}
@@ -89,6 +89,6 @@ def side_by_side(pair: Pair, images: list[Tensor]) -> Drawing:
     return Drawing(alt, marks, 2 * (SIDE + GAP) + GAP, TOP + SIDE)
 
 
-def shortened(words: str, most: int = 24) -> str:
+def shortened(words: str, most: int = 22) -> str:
     """Return words that fit over two images."""
     return words if len(words) <= most else f"{words[: most - 1]}…"
