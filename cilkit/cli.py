@@ -487,9 +487,8 @@ def commands(words: Sequence[str]) -> Any:
     run = Run(under_headings(replace(start, method=method)), tyro.MISSING, preset)
     each = under_headings(for_all(start, methods), hidden={"method", "seed"})
     compare = Compare(each, tyro.MISSING, preset=preset)
-    hidden = {*names_of(LOOKING)} - {*OF_DATA}
-    data = Data(tyro.MISSING, under_headings(Config(), hidden))
-    hidden -= {"dataset", *OF_LOOKING}
+    data = Data(tyro.MISSING, under_headings(start, {*names_of(start)} - {*OF_DATA}))
+    hidden = {*names_of(LOOKING)} - {"dataset", *OF_DATA, *OF_LOOKING}
     features = Features(under_headings(LOOKING, hidden), tyro.MISSING)
     return (
         Annotated[Run, subcommand("run", default=run)]
@@ -562,7 +561,8 @@ def check_methods(words: Sequence[str]) -> None:
 
 def start_of(words: Sequence[str]) -> tuple[str, Config]:
     """Return the preset that is named, or else the one that suits the data set."""
-    of_ones_own = {*values_in(words, "--dataset")} & {"folder", "npz"}
+    named = words[1:] if words[:1] == ["data"] else values_in(words, "--dataset")
+    of_ones_own = {*named} & {"folder", "npz"}
     default = "own" if of_ones_own else DEFAULT_PRESET
     name = [default, *values_in(words, "--preset")][-1]
     return name, lookup("preset", name, PRESETS)

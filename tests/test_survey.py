@@ -9,7 +9,7 @@ from drawn import draw, grow
 from PIL import Image
 
 from cilkit import Config, DataSet
-from cilkit.cli import main
+from cilkit.cli import Data, Run, main, parse
 from cilkit.data.datasets import build_dataset
 from cilkit.show.survey import checksum, contact_sheet, counted, facts
 
@@ -40,6 +40,17 @@ def test_the_table_says_what_a_folder_holds(
     assert table["sizes of 6 files"].startswith("40 × 30 to 54 × 41")
     with Image.open(tmp_path / "contact-sheet.png") as sheet:
         assert sheet.size[0] == 1000
+
+
+@pytest.mark.parametrize("name_first", [True, False])
+def test_images_are_looked_at_in_the_size_that_a_run_would_read_them_in(
+    name_first: bool, tree: Path, tmp_path: Path
+) -> None:
+    words = ["--data-path", str(tree), "--out", str(tmp_path)]
+    looking = parse(["data", "folder", *words] if name_first else ["data", *words, "folder"])
+    running = parse(["run", "--dataset", "folder", *words])
+    assert isinstance(looking, Data) and isinstance(running, Run)
+    assert looking.config.image_size == running.config.image_size == 64
 
 
 def test_every_file_that_cannot_be_used_is_named(
