@@ -131,7 +131,8 @@ class Compare:
         choice = planned(self.config, self.methods, self.seeds, **how)
         labels = dict.fromkeys(one.label for one in choice)
         from_main(lambda: check_comparison(out, resume, figure_names(labels)))
-        watch: list[Observer] = [] if self.quiet else [Console()]
+        told = [*how["vary"], *(["class_order"] if self.orders else [])]
+        watch: list[Observer] = [] if self.quiet else [Console(told)]
         what = (self.config, self.methods, self.seeds, out)
         say_why(self.preset, self.quiet)
         with stoppable():

@@ -296,6 +296,19 @@ def test_varied_on_the_command_line_it_is_drawn_and_goes_on(
     assert (tmp_path / "wa-weight_decay=0.01-accuracy-matrix.png").exists()
 
 
+def test_each_run_of_a_comparison_begins_with_what_is_varied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cilkit.cli.draw", lambda *given: None)
+    words = ["compare", "--epochs", "1", "--increment", "5", "--methods", "finetune"]
+    words += ["--seeds", "0", "--vary", "lr", "0.03", "0.1", "--orders", "7"]
+    assert main([*words, "--out", str(tmp_path)]) == 0
+    heads = [line for line in capsys.readouterr().out.splitlines() if ", seed 0" in line]
+    assert heads == [
+        f"finetune lr={lr} class_order=7 on digits, seed 0" for lr in ("0.03", "0.1")
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

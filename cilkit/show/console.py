@@ -1,7 +1,7 @@
 """What a run says while it works: a line for each stage, and how far it is in between."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, inf
 from time import monotonic
 from typing import Any, NamedTuple
@@ -26,8 +26,9 @@ class Expected(NamedTuple):
 class Console:
     """Stages as lines; in between a bar where somebody sits at a terminal, else a line a minute."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self.clock, self.said = clock, clock()
+    def __init__(self, told: Sequence[str] = (), *, clock: Callable[[], float] = monotonic) -> None:
+        """Tell of these settings, too, where a run begins."""
+        self.told, self.clock, self.said = told, clock, clock()
         self.stages: list[Expected] = []
         self.seconds = self.work = 0.0  # of this stage's epochs so far
         self.rate = 0.0  # seconds that an image of the first stage takes; 0: nobody knows
@@ -38,7 +39,8 @@ class Console:
         match record:
             case RunRecord(config=config):
                 self.stages = expected(record)
-                parts = [f"{config['method']} on {config['dataset']}", f"seed {config['seed']}"]
+                label = " ".join([config["method"], *(f"{n}={config[n]}" for n in self.told)])
+                parts = [f"{label} on {config['dataset']}", f"seed {config['seed']}"]
                 parts += filter(None, [tested_on([record])])
                 print(", ".join(parts), flush=True)
                 if arithmetic := record.machine.get("arithmetic"):
