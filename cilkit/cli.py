@@ -152,8 +152,11 @@ class Extend:
     # new classes of each stage, or a list of all stages; by default all come in one
     increment: int | tuple[int, ...] | None = None
     dataset: str | None = None  # folder or npz, where it is another kind than the run's
-    split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
-    test_share: float = 0.0  # of a folder without train and val: this much of each class, for tests
+    # of a folder without train and val: "PATH train" or "PATH test"; by default as the run has it
+    split_file: Path | None = None
+    # of a folder without train and val: this much of each class, for tests; by default as the run
+    # has it
+    test_share: float | None = None
     test_known: bool = False  # of classes that the run knows, leave all but the test images alone
     old_data: Path | None = None  # where the run's own data set is now, if it has moved
     budget: int | None = None  # exemplars kept from now on
@@ -175,9 +178,9 @@ class Extend:
 
         out, resume = as_path(self.out), self.resume or is_restarted()
         from_main(lambda: check_out(out, resume, [*figure_names(), README, SUMMARY]))
-        names = ("increment", "dataset", "budget", "device", "precision", "workers")
+        names = ["increment", "dataset", "data_path", "split_file", "test_share", "budget"]
+        names += ["device", "precision", "workers"]
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        given |= {n: getattr(self, n) for n in ("data_path", "split_file", "test_share")}
         with stoppable():
             records = extend(
                 self.run,

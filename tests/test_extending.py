@@ -223,6 +223,18 @@ def test_a_list_says_of_each_new_stage_how_many_classes_it_brings(
     assert record_of(tmp_path / "out").classes_per_stage == [2, 2, 2, 1]
 
 
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_flat_folder_is_split_as_that_of_the_run_was(flat: bool, tmp_path: Path) -> None:
+    old = grow(tmp_path / "old", ["."], {"bee": 5, "cat": 5})
+    run(of_files(old, test_share=0.4, increment=1), tmp_path / "run")
+    counts = {"ant": 5} if flat else {"train": 3, "val": 1}
+    new = grow(tmp_path / "new", ["."] if flat else ["ant"], counts)
+    extend(tmp_path / "run", tmp_path / "out", settings={"data_path": new})
+    records = read_records(tmp_path / "out")
+    assert sum(stage_records(records)[-1].after.confusion[2]) == (2 if flat else 1)
+    assert run_record(records).config["test_share"] == (0.4 if flat else 0.0)
+
+
 def test_an_extended_run_is_extended_like_any_other(given: Path, tmp_path: Path) -> None:
     extend(given / "run", tmp_path / "second", settings=new(given), keep_pixels=True)
     third = grow(tmp_path / "third", ["cow"], {"train": 6, "val": 3})

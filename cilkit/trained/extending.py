@@ -15,6 +15,7 @@ from cilkit.data.datasets import BROUGHT
 from cilkit.data.images import BadImage, Unreadable, check_image
 from cilkit.data.samples import DataSet, Samples, gathered, join
 from cilkit.data.scenario import Scenario, Stage, class_increments
+from cilkit.data.sources.folders import halves
 from cilkit.data.sources.split import alike
 from cilkit.data.store import Files, restored_store, store_state
 from cilkit.errors import InputError, some
@@ -42,6 +43,9 @@ from cilkit.runs.provenance import describe
 from cilkit.runs.records import RunRecord, stage_records
 from cilkit.state import named, part
 from cilkit.trained.finished import Finished, finished
+
+# Which images of one tree are for tests: two settings say it, of which one may be given.
+UNSPLIT: dict[str, Any] = {"split_file": None, "test_share": 0.0}
 
 
 def extend(
@@ -93,11 +97,14 @@ def extend(
 def with_settings(run: Finished, settings: Mapping[str, Any], is_named: bool) -> Config:
     """Return a run's settings with others in their place; refuse what has no effect.
 
-    `is_named`: the settings name the data set, and where it is.
+    `is_named`: the settings name the data set, and where it is. Where neither they nor its folders
+    say which images are for tests, the run's do.
     """
     if strange := sorted(settings.keys() - names_of(run.config)):
         raise InputError(f"{strange[0]} is no setting of {run.config.method}, the run's method")
-    config = replace(run.config, **settings)
+    config = replace(run.config, **{**UNSPLIT, **settings})
+    if not (UNSPLIT.keys() & settings or halves(config.data_path)):
+        config = replace(config, **{name: getattr(run.config, name) for name in UNSPLIT})
     if is_named and "data_path" in settings and config.dataset in BROUGHT:
         raise InputError(
             f"{config.dataset}, the run's data set, comes with cilkit, from no --data-path; say by "

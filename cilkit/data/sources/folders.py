@@ -67,21 +67,27 @@ def parts_of(config: Config) -> list[str]:
     Where one tree is split, by a file or by shares, it is that tree, and the answer is [""].
     """
     root = config.data_path
-    below = next((name for name in TEST_FOLDERS if (root / name).is_dir()), None)
-    both = below is not None and (root / "train").is_dir()
+    both = halves(root)
     if config.test_share and both:
         raise InputError(
-            f"{str(root)!r} holds train and {below}: it is split already, so leave test_share away"
+            f"{str(root)!r} holds train and {both[1]}: it is split already, so leave test_share "
+            f"away"
         )
     if config.split_file is not None or config.test_share:
         return [""]
-    if below is None or not both:
+    if not both:
         raise InputError(
             f"{str(root)!r} holds no folders train and val (or test); make them, or say with "
             f"--test-share 0.2 how much of each class is for tests, or with --split-file which "
             f"images are for training"
         )
-    return ["train", below]
+    return both
+
+
+def halves(root: Path) -> list[str]:
+    """Return the names of the folders for training and for tests, if there are both."""
+    there = [name for name in TEST_FOLDERS if (root / name).is_dir()]
+    return ["train", *there[:1]] if there and (root / "train").is_dir() else []
 
 
 def samples_below(config: Config, below: str, names: Sequence[str]) -> Samples:
