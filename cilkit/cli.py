@@ -39,7 +39,7 @@ from cilkit.presets import PRESETS, WHY_OWN
 from cilkit.runs.folder import check_method
 from cilkit.runs.outputs import EVENTS, README, SUMMARY, TABLES
 from cilkit.runs.provenance import versions
-from cilkit.runs.readme import write_readme
+from cilkit.runs.readme import OF_A_COMPARISON, OF_A_RUN, write_readme
 from cilkit.runs.records import RECORDS, Record, read_records, run_record
 from cilkit.show.console import Console, LastLine
 from cilkit.show.flat import flat
@@ -130,7 +130,7 @@ class Compare:
         how: Any = {"orders": self.orders, "vary": axes(self.vary, [*known])}
         choice = planned(self.config, self.methods, self.seeds, **how)
         labels = dict.fromkeys(one.label for one in choice)
-        from_main(lambda: check_comparison(out, resume, figure_names(labels)))
+        from_main(lambda: check_comparison(out, resume, [*figure_names(labels), README]))
         told = [*how["vary"], *(["class_order"] if self.orders else [])]
         watch: list[Observer] = [] if self.quiet else [Console(told)]
         what = (self.config, self.methods, self.seeds, out)
@@ -139,6 +139,7 @@ class Compare:
             runs = compare(*what, watch, **how, resume=resume, keep_stages=self.keep_stages)
         if is_main():
             print(table(runs))
+            write_readme(out, OF_A_COMPARISON)
         draw([out], out, self.quiet)
 
 
@@ -345,7 +346,7 @@ def leave(out: Path, records: Sequence[Record], quiet: bool) -> None:
         from cilkit.metrics import summarise
 
         write_summary(out, summarise({run_record(records).config["method"]: [records]}))
-        write_readme(out)
+        write_readme(out, OF_A_RUN)
         draw([out], out, quiet)
 
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -373,6 +374,18 @@ def test_a_single_run_leaves_its_summary_and_a_text_that_explains_the_folder(
     assert len(text.splitlines()) == 9
     named = re.findall(r"[\w*.]+\.(?:jsonl?|safetensors|png)", text)
     assert all([*tmp_path.glob(name)] or "previous" in name for name in named)
+
+
+def test_a_comparison_leaves_a_text_that_explains_all_that_is_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cilkit.cli.draw", lambda *given: None)
+    words = ["compare", *QUICK, "--methods", "finetune", "--seeds", "0", "--keep-stages"]
+    assert main([*words, "--out", str(tmp_path)]) == 0
+    named = re.findall(r"^([\w*.-]+):", (tmp_path / "README.txt").read_text(), re.MULTILINE)
+    found = {path.name for path in [*tmp_path.glob("*"), *tmp_path.glob("*/*")]} - {"README.txt"}
+    assert all(any(fnmatch(name, one) for one in named) for name in found)
+    assert main([*words, "--out", str(tmp_path), "--resume"]) == 0
 
 
 @pytest.mark.parametrize("kind", ["folder", "npz"])

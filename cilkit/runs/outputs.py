@@ -19,7 +19,7 @@ from cilkit.runs.records import RECORDS
 
 RECORDS_UNFINISHED = "records.unfinished"
 SUMMARY, SUMMARY_UNFINISHED = "summary.json", "summary.unfinished"
-README, README_BEGINS = "README.txt", "What cilkit has left of a run."
+README, README_BEGINS = "README.txt", "What cilkit has left of a"
 KEPT, KEPT_UNFINISHED = "exemplars", "exemplars.unfinished"
 SHEET = "contact-sheet.png"
 EVENTS = "events.out.tfevents.*"
