@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cilkit.config import MACHINE_SETTINGS, Config, as_path, names_of, plain
+from cilkit.config import MACHINE_SETTINGS, Config, as_path, names_of, several
 from cilkit.errors import InputError, lookup, shown, unknown
 from cilkit.experiment import Observer, run
 from cilkit.learner import Learner
@@ -27,7 +27,7 @@ from cilkit.runs.outputs import SUMMARY, SUMMARY_UNFINISHED
 from cilkit.runs.records import EpochRecord, Record, RunRecord, dumps, run_record
 
 OF_THE_SAME = ("seed", "class_order")  # settings in which runs of one label differ
-Vary = Mapping[str, Sequence[Any]]
+Vary = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Planned:
 def compare(
     config: Config,
     methods: Sequence[str],
-    seeds: Sequence[int],
+    seeds: Sequence[int] | int,
     out: Path,
     observers: Sequence[Observer] = (),
     *,
-    orders: Sequence[int | str] = (),
+    orders: Sequence[int | str] | int = (),
     vary: Vary = MappingProxyType({}),
     resume: bool = False,
     keep_stages: bool = False,
@@ -55,8 +55,9 @@ def compare(
     """Run each method on each seed, `config` giving all else; leave `summary.json` in `out`.
 
     With `orders`, on each class order, too, and with `vary`, with each choice of these settings'
-    values. With `resume`, finished runs are kept and unfinished ones go on; with `keep_stages`,
-    each keeps the network after each stage. Nobody else may write to `out` meanwhile.
+    values; one alone needs no list. With `resume`, finished runs are kept and unfinished ones go
+    on; with `keep_stages`, each keeps the network after each stage. Nobody else may write to `out`
+    meanwhile.
     """
     out = as_path(out)
     choice = planned(config, methods, seeds, orders=orders, vary=vary)
@@ -68,7 +69,7 @@ def compare(
             shares = shares_first_stage(one.config)
             start = from_main(partial(find_first_stage, first, one.config)) if shares else None
             keep = [KeepFirstStage(folder, first)] if shares and start is None else []
-            watch: list[Observer] = [*observers, *keep]
+            watch: list[Observer] = [*several(observers), *keep]
             how: Any = {"resume": resume, "start": start, "keep_stages": keep_stages}
             runs[one.label].append([*run(one.config, folder, watch, **how)])  # no learner stays
         if is_main():
@@ -99,14 +100,16 @@ def with_earlier(
 def planned(
     config: Config,
     methods: Sequence[str],
-    seeds: Sequence[int],
+    seeds: Sequence[int] | int,
     *,
-    orders: Sequence[int | str] = (),
+    orders: Sequence[int | str] | int = (),
     vary: Vary = MappingProxyType({}),
 ) -> list[Planned]:
     """Return the runs of a comparison in their order; refuse what cannot be compared."""
-    methods, seeds, orders = plain(methods), plain(seeds), plain(orders)  # there may be arrays
-    vary = {name: plain(values) for name, values in vary.items()}
+    methods, seeds, orders = several(methods), several(seeds), several(orders)
+    if not isinstance(vary, Mapping):
+        raise InputError(f"vary is {shown(vary)}; it must be a dictionary of settings and values")
+    vary = {name: several(values) for name, values in vary.items()}
     check_choice(methods, seeds, orders, vary)
     choice, ways = [], [*orders] if orders else [config.class_order]
     for seed, order, *values in product(seeds, ways, *vary.values()):
@@ -157,9 +160,9 @@ def check_choice(
                     f"{name} cannot be varied over {shown(value)}; give numbers, words or lists"
                 )
     for kind, values in (("method", methods), ("seed", seeds), *vary.items()):
-        if not values or len(set(values)) < len(values):
+        if not values or any(values.count(value) > 1 for value in values):
             raise InputError(f"give at least one {kind}, each only once; given: {list(values)}")
-    if len(set(orders)) < len(orders):
+    if any(orders.count(order) > 1 for order in orders):
         raise InputError(f"give each class order only once; given: {list(orders)}")
 
 

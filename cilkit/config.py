@@ -1,7 +1,7 @@
 """Every choice of one experiment, in one frozen place; each comment is also the option's help."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -293,6 +293,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple) or (isinstance(value, range) and not value[MOST:]):
         return tuple(map(plain, value))
     return value
+
+
+def several(values: Any) -> tuple[Any, ...]:
+    """Return many values of any library, or a single one, as a tuple of Python's."""
+    values = plain(values)
+    if isinstance(values, Iterable) and not isinstance(values, str | range):
+        return tuple(map(plain, values))
+    return (values,)
 
 
 def whole(value: Any) -> Any:

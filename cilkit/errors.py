@@ -13,7 +13,7 @@ class InputError(Exception):
 
 def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:
     """Return what a registry holds under `name`, or refuse the name."""
-    if name not in registry:
+    if name not in [*registry]:  # whatever it is
         raise unknown(kind, name, registry)
     return registry[name]
 
@@ -22,7 +22,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Return the error for a name that no registry holds: it lists the known ones."""
     known = list(known)
     spelt = {each.lower(): each for each in known}
-    near = get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)
+    near = get_close_matches(str(name).lower(), spelt, n=1, cutoff=0.5)
     hint = f"; did you mean {spelt[near[0]]!r}?" if near else ""
     return InputError(f"unknown {kind} {name!r}; known: {', '.join(known)}{hint}")
 

@@ -11,7 +11,7 @@ import torch
 
 from cilkit.backbones import build_backbone, feature_size
 from cilkit.backbones.pretrained import Weights, check_size, origin, take_weights, weights_of
-from cilkit.config import AUTO, Config, as_path, renamed
+from cilkit.config import AUTO, Config, as_path, renamed, several
 from cilkit.data.damage import check_torchvision, without_damage
 from cilkit.data.datasets import DATASETS, build_dataset
 from cilkit.data.loader import check_enough, smallest_share
@@ -256,6 +256,7 @@ def go_on(
     What else is kept in `out` is what `run` says.
     """
     kept = out if keep_stages else None
+    observers = several(observers)
     keep_stage(kept, learner, scenario.dataset, records)  # the last one may have ended without it
     rewrite(out, records)
     show(records, observers)

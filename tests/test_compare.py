@@ -1,19 +1,21 @@
 """Several runs side by side: shared work changes nothing, the summary says what the runs say."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
 from shutil import copytree
 from statistics import mean, stdev
+from typing import Any
 
 import pytest
 from quick import QUICK
 
 from cilkit import InputError, read_records, run, summary
 from cilkit.cli import main
-from cilkit.comparison import axes, compare, write_summary
+from cilkit.comparison import axes, compare, planned, write_summary
 from cilkit.data.loader import Batch, Loader
 from cilkit.metrics import spread, table
 from cilkit.runs.checkpoint import NEWEST
@@ -229,6 +231,32 @@ def test_the_last_seed_is_checked_before_the_first_is_trained(tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+def test_one_alone_needs_no_list() -> None:
+    alone = planned(QUICK, "wa", 0, orders=1993, vary={"lr": 0.1})
+    assert alone == planned(QUICK, ["wa"], [0], orders=[1993], vary={"lr": [0.1]})
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"methods": 3}, "unknown method 3; known: finetune"),
+        ({"methods": [["wa"]]}, "unknown method ('wa',); known: finetune"),
+        ({"methods": None}, "unknown method None; known: finetune"),
+        ({"seeds": None}, "seed is None; it must be a whole number"),
+        ({"seeds": "01"}, "seed is '01'; it must be a whole number"),
+        ({"seeds": [[1]]}, "seed is (1,); it must be a whole number"),
+        ({"seeds": range(10**12)}, "seed is range(0, 1000000000000); it must be a whole number"),
+        ({"orders": "sorted"}, "class_order is 'sorted'; it must be"),
+        ({"vary": "lr"}, "vary is 'lr'; it must be a dictionary"),
+    ],
+)
+def test_what_is_no_list_of_such_things_gets_one_sentence(
+    given: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        planned(QUICK, **({"methods": ["wa"], "seeds": [0]} | given))
+
+
 def test_the_last_run_in_the_folder_is_checked_before_the_first_is_trained(tmp_path: Path) -> None:
     small = replace(QUICK, epochs=1)
     run(replace(small, method="wa", lr=0.5), tmp_path / "wa-seed0")
@@ -304,9 +332,7 @@ def test_each_run_of_a_comparison_begins_with_what_is_varied(
     words += ["--seeds", "0", "--vary", "lr", "0.03", "0.1", "--orders", "7"]
     assert main([*words, "--out", str(tmp_path)]) == 0
     heads = [line for line in capsys.readouterr().out.splitlines() if ", seed 0" in line]
-    assert heads == [
-        f"finetune lr={lr} class_order=7 on digits, seed 0" for lr in ("0.03", "0.1")
-    ]
+    assert heads == [f"finetune lr={lr} class_order=7 on digits, seed 0" for lr in ("0.03", "0.1")]
 
 
 @pytest.mark.parametrize(
