@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from cilkit.config import MACHINE_SETTINGS, Config, as_path, names_of, several
 from cilkit.errors import InputError, lookup, shown, unknown
-from cilkit.experiment import Observer, run
+from cilkit.experiment import Observer, built, run
 from cilkit.learner import Learner
 from cilkit.machine.lock import alone_in
 from cilkit.machine.processes import from_main, is_main, is_restarted
+from cilkit.machine.stopping import at_once
 from cilkit.methods import METHODS
 from cilkit.metrics import summarise
 from cilkit.runs import checkpoint
@@ -57,13 +58,14 @@ def compare(
     With `orders`, on each class order, too, and with `vary`, with each choice of these settings'
     values; one alone needs no list. With `resume`, finished runs are kept and unfinished ones go
     on; with `keep_stages`, each keeps the network after each stage. Nobody else may write to `out`
-    meanwhile.
+    meanwhile. Raises `InputError` before the first training for what any run would be refused for.
     """
     out = as_path(out)
     choice = planned(config, methods, seeds, orders=orders, vary=vary)
     runs: dict[str, list[list[Record]]] = {one.label: [] for one in choice}
     with alone_in(out):
         from_main(lambda: check_folders(choice, out, resume or is_restarted()))
+        check_runs(choice)
         for one in choice:
             folder, first = out / one.name, out / one.first
             shares = shares_first_stage(one.config)
@@ -224,6 +226,21 @@ class KeepFirstStage:
         if found is not None and found.records[-1] == record and kept is None:
             self.first.mkdir(exist_ok=True)
             checkpoint.save(self.first, found)
+
+
+@at_once()
+def check_runs(choice: Sequence[Planned]) -> None:
+    """Refuse what cannot be trained, the last run's settings too, before the first one begins.
+
+    What is varied may be other images or weights; methods, class orders and seeds share them.
+    """
+
+    def varied(one: Planned) -> str:
+        return one.label.removeprefix(one.config.method)
+
+    for _, alike in groupby(sorted(choice, key=varied), varied):
+        for _ in built([*dict.fromkeys(replace(one.config, seed=0) for one in alike)]):
+            pass
 
 
 def check_folders(choice: Sequence[Planned], out: Path, resume: bool) -> None:

@@ -72,13 +72,21 @@ def build(config: Config, dataset: DataSet | None = None) -> tuple[Learner, Scen
 
     Raises `InputError` for whatever is unknown, missing or does not fit, before any work starts.
     """
-    config = naming(dataset, config)
-    weights = pretrained_weights(config)
-    scenario = build_scenario(read(config, dataset), config)
-    learner = build_learner(config, scenario)
-    if config.pretrained:
-        take_weights(learner.model.backbone, weights)
-    return learner, scenario
+    return next(built([naming(dataset, config)], dataset))
+
+
+def built(
+    configs: Sequence[Config], dataset: DataSet | None = None
+) -> Iterator[tuple[Learner, Scenario]]:
+    """Yield the same for several settings that differ in neither images nor weights."""
+    weights = pretrained_weights(configs[0])
+    dataset = read(configs[0], dataset)
+    for config in configs:
+        scenario = build_scenario(dataset, config)
+        learner = build_learner(config, scenario)
+        if config.pretrained:
+            take_weights(learner.model.backbone, weights)
+        yield learner, scenario
 
 
 def pretrained_weights(config: Config) -> Weights:

@@ -9,14 +9,16 @@ from pathlib import Path
 from shutil import copytree
 from statistics import mean, stdev
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from quick import QUICK
 
-from cilkit import InputError, read_records, run, summary
+from cilkit import Config, InputError, read_records, run, summary
 from cilkit.cli import main
 from cilkit.comparison import axes, compare, planned, write_summary
 from cilkit.data.loader import Batch, Loader
+from cilkit.data.sources.digits import digits
 from cilkit.metrics import spread, table
 from cilkit.runs.checkpoint import NEWEST
 from cilkit.runs.records import (
@@ -229,6 +231,37 @@ def test_the_last_seed_is_checked_before_the_first_is_trained(tmp_path: Path) ->
     with pytest.raises(InputError, match="seed is -1"):
         compare(QUICK, METHODS, (0, -1), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("methods", "vary", "sentence"),
+    [
+        (["finetune"], {"precision": ["float32", "fp16"]}, "fp16 needs a CUDA card"),
+        (["finetune"], {"augment": ["none", "crops"]}, "unknown augmentation 'crops'"),
+        (["finetune", "wa"], {}, "budget is 9 exemplars"),
+    ],
+)
+def test_the_last_setting_and_method_are_checked_before_the_first_is_trained(
+    methods: list[str], vary: dict[str, list[Any]], sentence: str, tmp_path: Path
+) -> None:
+    config = replace(QUICK, device="cpu", budget=9)
+    with pytest.raises(InputError, match=sentence):
+        compare(config, methods, (0,), tmp_path, vary=vary)
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_are_read_once_to_check_all_methods_and_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Checked(Exception):
+        """The checks are over."""
+
+    read: list[Config] = []
+    monkeypatch.setattr("cilkit.experiment.build_dataset", lambda c: read.append(c) or digits(c))
+    monkeypatch.setattr("cilkit.comparison.run", Mock(side_effect=Checked))
+    with pytest.raises(Checked):
+        compare(QUICK, METHODS, (0, 1), tmp_path, orders=(0, 1))
+    assert len(read) == 1
 
 
 def test_one_alone_needs_no_list() -> None:
