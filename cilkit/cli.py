@@ -43,7 +43,7 @@ from cilkit.runs.readme import OF_A_COMPARISON, OF_A_RUN, write_readme
 from cilkit.runs.records import RECORDS, Record, read_records, run_record
 from cilkit.show.console import Console, LastLine
 from cilkit.show.flat import flat
-from cilkit.show.headings import under_headings
+from cilkit.show.headings import Switch, under_headings
 from cilkit.show.observers import Csv, TensorBoard
 
 Preset = Annotated[
@@ -69,14 +69,14 @@ class Run:
     config: Settings
     out: Path  # the folder for the results
     preset: Preset = DEFAULT_PRESET
-    resume: bool = False  # go on with the run that is in the folder
+    resume: Switch = False  # go on with the run that is in the folder
     # copy the exemplars' files into the folder at the end: `cilkit extend` needs no others then
-    keep_pixels: bool = False
+    keep_pixels: Switch = False
     # keep the network after each stage in the folder: `cilkit predict --stage` asks it
-    keep_stages: bool = False
-    csv: bool = False  # write tables too: epochs.csv and stages.csv
-    tensorboard: bool = False  # write scalars for TensorBoard too
-    quiet: bool = False  # print nothing but errors and the last stage's line
+    keep_stages: Switch = False
+    csv: Switch = False  # write tables too: epochs.csv and stages.csv
+    tensorboard: Switch = False  # write scalars for TensorBoard too
+    quiet: Switch = False  # print nothing but errors and the last stage's line
 
     def __call__(self) -> None:
         """Run, and draw."""
@@ -114,9 +114,9 @@ class Compare:
     orders: tuple[int | str, ...] = ()  # class orders: natural, or seeds of them, such as 1993
     vary: tuple[str, ...] = ()  # settings, each with its values: lr 0.03 0.1 weight-decay 0 1e-4
     preset: Preset = DEFAULT_PRESET
-    resume: bool = False  # keep finished runs, go on with unfinished ones
-    keep_stages: bool = False  # keep the network after each stage of each run in its folder
-    quiet: bool = False  # print nothing but errors and the table
+    resume: Switch = False  # keep finished runs, go on with unfinished ones
+    keep_stages: Switch = False  # keep the network after each stage of each run in its folder
+    quiet: Switch = False  # print nothing but errors and the table
 
     def __call__(self) -> None:
         """Compare, print the table, and draw."""
@@ -158,18 +158,18 @@ class Extend:
     # of a folder without train and val: this much of each class, for tests; by default as the run
     # has it
     test_share: float | None = None
-    test_known: bool = False  # of classes that the run knows, leave all but the test images alone
+    test_known: Switch = False  # of classes that the run knows, leave all but the test images alone
     old_data: Path | None = None  # where the run's own data set is now, if it has moved
     budget: int | None = None  # exemplars kept from now on
     device: str | None = None  # auto, cpu, cuda, cuda:N, mps or xpu; by default as the run has it
     # float32, bf16, fp16 or auto; by default as the run has it
     precision: Precision | None = None
     workers: int | None = None  # processes that read files; by default as the run has it
-    keep_pixels: bool = False  # copy the exemplars' files into the folder at the end
+    keep_pixels: Switch = False  # copy the exemplars' files into the folder at the end
     # keep the network after each stage in the folder, and copy those that the run has kept
-    keep_stages: bool = False
-    resume: bool = False  # go on with the extension that is in the folder
-    quiet: bool = False  # print nothing but errors and the last stage's line
+    keep_stages: Switch = False
+    resume: Switch = False  # go on with the extension that is in the folder
+    quiet: Switch = False  # print nothing but errors and the last stage's line
 
     def __call__(self) -> None:
         """Extend, and draw."""
@@ -269,7 +269,7 @@ class Predict:
     run: Positional[Path]  # the folder of the run; its data set is not needed
     files: Positional[tuple[Path, ...]]  # images, or folders of them
     top: int = 1  # classes to name of each, the best one first
-    json: bool = False  # write JSON, a line each
+    json: Switch = False  # write JSON, a line each
     stage: int | None = None  # as after this stage, from 1, of a run that was made --keep-stages
     by_stage: Path | None = None  # draw what each stage's model says of one image; a name in .png
     device: str = "auto"  # auto, cpu, cuda, cuda:N, mps or xpu
@@ -470,7 +470,6 @@ def parse(words: list[str]) -> Command:
         prog="cilkit",
         args=without_the_obvious(words),
         description=DESCRIPTION,
-        config=(tyro.conf.FlagCreatePairsOff,),
         console_outputs=local_rank() == 0,
     )
     if isinstance(command, Run | Compare | Data | Features):

@@ -339,10 +339,12 @@ def test_a_switch_of_any_method_may_say_what_is_so(monkeypatch: pytest.MonkeyPat
         assert config.sure is expected
 
 
-def test_the_help_names_a_switch_and_not_its_opposite(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_names_a_switch_and_its_opposite_where_it_is_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     offered = options_of("run", capsys)
-    assert {"--nesterov", "--no-kd-t-squared", "--resume"} <= offered
-    assert not offered & {"--no-nesterov", "--kd-t-squared", "--no-resume"}
+    assert {"--nesterov", "--kd-t-squared", "--no-kd-t-squared", "--resume"} <= offered
+    assert not offered & {"--no-nesterov", "--no-resume"}
 
 
 def test_data_offers_the_settings_that_say_what_a_data_set_is(

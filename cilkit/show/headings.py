@@ -5,7 +5,7 @@ from dataclasses import dataclass, make_dataclass
 from inspect import get_annotations
 from typing import Annotated, Any, ClassVar, cast, get_type_hints
 
-from tyro.conf import OmitArgPrefixes, arg
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 from cilkit.config import Config, names_of
 
@@ -20,6 +20,7 @@ FIRST = {
     "machine": "device",
 }
 OWN = "stages"  # behind this one come a method's own
+Switch = FlagCreatePairsOff[bool]  # off: the help names nothing but what switches it on
 
 
 class Parts:
@@ -72,6 +73,7 @@ def called(owner: type) -> str:
 def part_of(config: Config, owner: type, names: Collection[str]) -> Any:
     """Return some settings as a dataclass, which tyro explains by the comments in its owner's."""
     types = get_type_hints(type(config))
+    types |= {name: Switch for name in names if getattr(config, name) is False}
     place = {
         "__module__": owner.__module__,
         "__qualname__": owner.__qualname__,
