@@ -6,11 +6,13 @@ a preset gives them values, options change them.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise, product
+from functools import reduce
+from itertools import chain, pairwise, product
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_args
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
@@ -19,7 +21,7 @@ from cilkit.config import Config, Precision, as_path, names_of
 from cilkit.data.datasets import DATASETS, OF_ONE_SIZE
 from cilkit.data.images import BadImage
 from cilkit.data.workers import lost_worker
-from cilkit.errors import InputError, lookup, unknown
+from cilkit.errors import InputError, hint, lookup, some, unknown
 from cilkit.experiment import Observer
 from cilkit.machine.devices import lacks_memory
 from cilkit.machine.processes import (
@@ -368,6 +370,7 @@ def draw(folders: Sequence[Path], out: Path | None, quiet: bool = False) -> None
 
 RUNNING = (Run, Compare, Extend, Predict)  # those with switches
 Command = Run | Compare | Extend | Plot | Data | Features | Show | Predict | Export | Presets
+KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in get_args(Command)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -465,10 +468,12 @@ def parse(words: list[str]) -> Command:
     """Return the command, with the preset's settings where no option changes them."""
     words = in_todays_words(words)
     check_methods(words)
+    starts, needed = starts_of(words), without_the_obvious(words)
+    check_options(needed, starts)
     command: Command = tyro.cli(
-        commands(words),
+        commands(starts),
         prog="cilkit",
-        args=without_the_obvious(words),
+        args=needed,
         description=DESCRIPTION,
         console_outputs=local_rank() == 0,
     )
@@ -478,8 +483,8 @@ def parse(words: list[str]) -> Command:
     return command
 
 
-def commands(words: Sequence[str]) -> Any:
-    """Return the commands, each with what it does where the words say nothing else.
+def starts_of(words: Sequence[str]) -> dict[str, Any]:
+    """Return those commands that have settings, as they are where the words say nothing else.
 
     Options are the common settings and those of the method, or of all methods that are compared.
     """
@@ -488,24 +493,47 @@ def commands(words: Sequence[str]) -> Any:
     preset, start = start_of(words)
     method, *_ = values_in(words, "--method") or [start.method]
     methods = values_in(words, "--methods") or Compare.methods
-    run = Run(under_headings(replace(start, method=method)), tyro.MISSING, preset)
     each = under_headings(for_all(start, methods), hidden={"method", "seed"})
-    compare = Compare(each, tyro.MISSING, preset=preset)
-    data = Data(tyro.MISSING, under_headings(start, {*names_of(start)} - {*OF_DATA}))
+    of_data = under_headings(start, {*names_of(start)} - {*OF_DATA})
     hidden = {*names_of(LOOKING)} - {"dataset", *OF_DATA, *OF_LOOKING}
-    features = Features(under_headings(LOOKING, hidden), tyro.MISSING)
-    return (
-        Annotated[Run, subcommand("run", default=run)]
-        | Annotated[Compare, subcommand("compare", default=compare)]
-        | Annotated[Extend, subcommand("extend")]
-        | Annotated[Plot, subcommand("plot")]
-        | Annotated[Data, subcommand("data", default=data)]
-        | Annotated[Features, subcommand("features", default=features)]
-        | Annotated[Show, subcommand("show")]
-        | Annotated[Predict, subcommand("predict")]
-        | Annotated[Export, subcommand("export")]
-        | Annotated[Presets, subcommand("presets")]
-    )
+    return {
+        "run": Run(under_headings(replace(start, method=method)), tyro.MISSING, preset),
+        "compare": Compare(each, tyro.MISSING, preset=preset),
+        "data": Data(tyro.MISSING, of_data),
+        "features": Features(under_headings(LOOKING, hidden), tyro.MISSING),
+    }
+
+
+def commands(starts: Mapping[str, Any]) -> Any:
+    """Return the commands as tyro wants them."""
+    given = {name: {"default": start} for name, start in starts.items()}
+    each = [
+        Annotated[kind, subcommand(name, **given.get(name, {}))] for name, kind in KINDS.items()
+    ]
+    return reduce(or_, each)
+
+
+def check_options(words: Sequence[str], starts: Mapping[str, Any]) -> None:
+    """Refuse what is no command, or no option of it; name what may be meant."""
+    command, *rest = words or ["--help"]
+    if command in ("-h", "--help") or command.startswith("--tyro-"):  # its completion
+        return
+    parts = vars(starts[command].config).values() if command in starts else ()
+    known = [*chain(*map(options_of, [lookup("command", command, KINDS), *parts])), "help"]
+    for name in [word[2:].partition("=")[0] for word in rest if word.startswith("--")]:
+        if name.removeprefix("no-") not in known:
+            own = {k: {*names_of(v.Settings)} - {*names_of(Config)} for k, v in METHODS.items()}
+            whose = some([method for method in own if name.replace("-", "_") in own[method]])
+            meant = f"; it is a setting of {whose}" if whose else hint(name, known, "--")
+            raise InputError(
+                f"unknown option '--{name}': `cilkit {command} --help` lists all{meant}"
+            )
+
+
+def options_of(kind: Any) -> list[str]:
+    """Return the names of a dataclass's options, as the help spells them."""
+    named = [one for one in fields(kind) if Positional not in getattr(one.type, "__metadata__", ())]
+    return [one.name.replace("_", "-") for one in named if one.name != "config"]
 
 
 # What options were called while two of the settings were on or off.

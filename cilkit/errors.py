@@ -21,10 +21,14 @@ def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Return the error for a name that no registry holds: it lists the known ones."""
     known = list(known)
+    return InputError(f"unknown {kind} {name!r}; known: {', '.join(known)}{hint(name, known)}")
+
+
+def hint(name: str, known: Iterable[str], before: str = "") -> str:
+    """Ask whether the known name that is nearest was meant, if one is near; `before` it, dashes."""
     spelt = {each.lower(): each for each in known}
     near = get_close_matches(str(name).lower(), spelt, n=1, cutoff=0.5)
-    hint = f"; did you mean {spelt[near[0]]!r}?" if near else ""
-    return InputError(f"unknown {kind} {name!r}; known: {', '.join(known)}{hint}")
+    return f"; did you mean {before + spelt[near[0]]!r}?" if near else ""
 
 
 def some(names: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cilkit import METHODS, PRESETS, read_records, summary
-from cilkit.cli import Compare, Features, Run, main, parse
+from cilkit.cli import KINDS, Compare, Features, Run, check_options, main, parse, starts_of
 from cilkit.config import names_of
 from cilkit.methods.ewc import EWC
 from cilkit.methods.replay import Replay
@@ -65,10 +65,12 @@ def test_help_lists_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
         (["--augment", "timm", "--auto-augment", "foo"], "timm does not take the policy 'foo'"),
         (["--augment", "timm", "--auto-augment", "rand-m99x"], "does not take the policy"),
         (["--backbone", "vit_tiny_patch16_224"], "cannot take images of 8 × 8 pixels"),
-        (["--epoch", "3"], "Unrecognized options: --epoch"),
+        (["--epoch", "3"], "unknown option '--epoch': `cilkit run --help` lists all; did you mean"),
+        (["--mehtod=wa"], "did you mean '--method'?"),
+        (["--kep_stages"], "did you mean '--keep-stages'?"),
         (
             ["--method", "finetune", "--temperature", "3"],
-            "Unrecognized or misplaced options: --temperature",
+            "unknown option '--temperature': `cilkit run --help` lists all; it is a setting of lwf",
         ),
         (["--preset="], "unknown preset ''; known: digits, "),
     ],
@@ -119,6 +121,41 @@ def test_a_reader_who_has_read_enough_hears_no_complaint(tmp_path: Path) -> None
 
 def test_no_words_at_all_are_answered_with_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert "compare" in refused([], capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("compar --out x", "unknown command 'compar'; known: run, compare, "),
+        ("--mehtod wa", "unknown command '--mehtod'; known: run, "),
+        ("run --mehtod wa", "did you mean '--method'?"),  # --out is missing, too
+        ("compare --vry lr 1 2 --out x", "did you mean '--vary'?"),
+        ("compare --methods finetune --ewc-lambda 5 --out x", "it is a setting of ewc"),
+        ("extend runs/x --test-shar 0.1", "did you mean '--test-share'?"),
+        ("data digits --data-pth x", "did you mean '--data-path'?"),
+        ("features --pretraind", "did you mean '--pretrained'?"),
+        ("predict runs/x --tops 3", "did you mean '--top'?"),
+        ("export --file x", "unknown option '--file': `cilkit export --help` lists all"),
+    ],
+)
+def test_of_an_unknown_command_or_option_the_nearest_is_named(
+    words: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sentence in refused(words.split(), capsys)
+
+
+@pytest.mark.parametrize("command", KINDS)
+def test_every_option_in_the_help_is_known(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    words = [
+        command,
+        *re.findall(r"^[│ ]{0,4}(--[a-z][\w-]*)", capsys.readouterr().out, re.MULTILINE),
+    ]
+    assert words[1:] or command in ("show", "export", "presets")
+    check_options(words, starts_of(words))
 
 
 def test_the_last_preset_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
