@@ -216,8 +216,13 @@ def test_costs_more_than_tenfold_apart_are_drawn_as_logarithms(most: float, scal
 
 
 @pytest.mark.parametrize("run", [make_records(2), make_records(3, flops=np.nan), []])
-def test_a_run_that_is_not_whole_or_does_not_tell_its_cost_has_no_mark(run: list[Record]) -> None:
-    assert len(costs_of({"wa": [make_records(3)], "joint": [run]})) == 1
+def test_a_run_that_is_not_whole_or_does_not_tell_its_cost_has_no_mark_and_is_named(
+    run: list[Record],
+) -> None:
+    runs = {"wa": [make_records(3)], "joint": [run]}
+    assert len(costs_of(runs)) == 1
+    said = accuracy_over_cost(runs).axes[0].get_xlabel()
+    assert said.endswith("not drawn, for no whole run tells its cost: joint")
 
 
 @pytest.mark.parametrize("step", [1.0, 1.02, 1.3])

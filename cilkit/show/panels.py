@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from math import isfinite
+from textwrap import fill
 from typing import Literal
 
 import numpy as np
@@ -69,7 +70,10 @@ def curve(records: Iterable[Record]) -> list[tuple[int, float]]:
 
 
 def draw_costs(ax: Axes, runs: Runs) -> None:
-    """Draw the last accuracy of labelled runs over what they cost: whole runs that tell it."""
+    """Draw the last accuracy of labelled runs over what they cost: whole runs that tell it.
+
+    Below stand the labels that have none.
+    """
     told = {label: [summary(one) for one in of if is_whole(one)] for label, of in runs.items()}
     found = {label: of for label, of in told.items() if of and isfinite(of[0]["flops"])}
     if not found:
@@ -81,7 +85,10 @@ def draw_costs(ax: Axes, runs: Runs) -> None:
         y, spread = float(np.mean(last)), float(np.std(last, ddof=1)) if len(last) > 1 else 0.0
         ax.errorbar(x, y, spread or None, fmt="o", color=color, ms=6, capsize=3)
         marks.append((x, y - spread, y + spread, label))
-    ax.set(xlabel=f"cost of the whole run ({name})", ylabel="accuracy after the last stage (%)")
+    absent = ", ".join(label for label in runs if label not in found)
+    below = "\n" + fill(f"not drawn, for no whole run tells its cost: {absent}", 80)
+    ax.set_xlabel(f"cost of the whole run ({name}){below if absent else ''}", parse_math=False)
+    ax.set_ylabel("accuracy after the last stage (%)")
     ax.set_ylim(0, 102)
     mark_costs(ax, [cost / unit for cost in costs.values()])
     name_marks(ax, marks)
