@@ -12,6 +12,7 @@ import pytest
 import timm
 import torch
 from conftest import tiny
+from drawn import draw
 from torch import Tensor, nn
 
 from cilkit import Config, DataSet, InputError, build, learn, load, run
@@ -367,6 +368,20 @@ def test_features_are_neither_shifted_nor_mirrored(kept: Kept) -> None:
 def test_features_cannot_be_enlarged() -> None:
     with pytest.raises(InputError, match="leave enlarge at 1"):
         Config(backbone="identity", augment="none", enlarge=2)
+
+
+def test_a_run_on_features_is_asked_for_rows_and_says_so_of_an_image(
+    kept: Kept, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, config = kept
+    run(config, out / "run")
+    draw(out / "image.png", 0, 0)
+    assert main(["predict", str(out / "run"), str(out / "image.png")]) == 2
+    sentence = f"learnt from features, which `cilkit features` wrote to '{config.data_path}'"
+    assert sentence in capsys.readouterr().err
+    with np.load(config.data_path) as arrays:
+        answers = load(out / "run").predict(arrays["test_images"])
+    assert len(answers) == len(few().test)
 
 
 def test_features_of_another_scale_extend_no_run(kept: Kept) -> None:

@@ -108,6 +108,12 @@ def pixels_in_chunks(
 def cut(image: str | PathLike[str] | Image.Image, shape: Sequence[int], config: Config) -> Tensor:
     """Return the middle of a file, or of an image of Pillow's, (C, H, W) uint8."""
     channels, height, width = shape
+    if config.backbone == "identity":
+        raise InputError(
+            f"this run has learnt from features, which `cilkit features` wrote to "
+            f"{str(config.data_path)!r}, and sees no images; ask it in Python, with rows of that "
+            f"file: load(RUN).predict(rows)"
+        )
     if height != width:
         raise InputError(
             f"this model looks at images of {height} × {width} pixels, and files are made square; "
