@@ -53,8 +53,6 @@ from cilkit.show.panels import (
     write_cells,
 )
 
-# --- one figure for each question ---------------------------------------------------------------
-
 
 def accuracy_per_stage(runs: Runs, *, title: str | None = None) -> Figure:
     """Draw A_i (percent) over the classes seen: each label's mean, and its runs as thin lines.
@@ -211,12 +209,3 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "confusion": confusion_figure,
     "losses": loss_terms,
 }
-
-
-# --- what fills a panel -------------------------------------------------------------------------
-
-
-# --- what panels share --------------------------------------------------------------------------
-
-
-# --- what records say ---------------------------------------------------------------------------

@@ -96,8 +96,6 @@ def decisive(records: Sequence[Record]) -> dict[str, Any]:
 
 def figure_names(labels: Iterable[str] = ()) -> list[str]:
     """Return the names of the figures of runs with these labels; by default, of one run."""
-    from cilkit.show.figures import FIGURES
-
     labels = list(labels)
     starts = [f"{label}-".replace(" ", "-") for label in labels] if len(labels) > 1 else [""]
     common = ["accuracy.png", "cost.png"] if len(labels) > 1 else ["accuracy.png"]
