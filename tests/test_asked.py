@@ -100,7 +100,7 @@ def told(page: Any, answer: str) -> str:
 def test_a_known_answer_is_told_what_stands_in_the_text(
     path: Path, answer: str, says: str, visit: Any
 ) -> None:
-    assert told(visit(path), answer) == says
+    assert told(visit(path), answer) == says.strip()
 
 
 ALIGNMENT, METHOD, MEASURING = (
@@ -190,7 +190,7 @@ def test_a_choice_is_told_what_stands_in_the_text(
     form = visit(path).locator("form:has(fieldset)").nth(number)
     form.locator(f'[value="{letter}"]').check()
     form.get_by_role("button").click()
-    assert form.get_by_role("status").text_content() == f"{letter}. {without_tags(says)}"
+    assert form.get_by_role("status").text_content() == f"{letter}. {without_tags(says).strip()}"
 
 
 @pytest.fixture
