@@ -159,6 +159,8 @@ def test_chapter_9_states_how_the_long_preset_for_cifar_100_trains() -> None:
         "weight decay": f"{preset.base_weight_decay}, then {preset.weight_decay}",
         "epochs": f"{preset.base_epochs}, then {preset.epochs}",
         "schedule": f"a tenth after epochs {first}, then {rest}",
+        "bias in the heads": "yes" if preset.head_bias else "no",
+        "clipping": "yes" if preset.clip_weights else "no",
     }
     rows = [re.findall(rf"^\| {name} \| .+? \| (.+?) \|", page, re.MULTILINE) for name in told]
     assert rows == [[str(value)] for value in told.values()]
