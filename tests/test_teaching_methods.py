@@ -14,7 +14,7 @@ from conftest import Herding, MakeLearner, needs_browser
 from torch import Tensor, nn
 
 from cilkit.data.samples import Samples
-from cilkit.data.scenario import Stage
+from cilkit.data.scenario import Scenario, Stage
 from cilkit.heads import CilClassifier, CosineClassifier
 from cilkit.methods.ewc import fisher_diagonal
 from cilkit.methods.lucir import ranking_loss
@@ -32,6 +32,7 @@ from cilkit.teaching.methods import (
     means,
     podnet,
     ridge,
+    wa,
 )
 from cilkit.teaching.methods.pixels import training_digits
 from cilkit.teaching.methods.plane import DIRECTIONS, NARROW, WIDE
@@ -275,6 +276,27 @@ def test_springs_keep_the_loss_on_old_images_low() -> None:
     free, held = (float(ewc.loss(way[-1], ewc.OLD)) for way in ewc.ways())
     start = float(ewc.loss(ewc.rest(), ewc.OLD))
     assert held - start < 0.1 * (free - start)
+
+
+# WA
+
+
+def test_the_aligned_prototypes_are_those_of_the_method(
+    make_learner: MakeLearner, tiny_scenario: Scenario
+) -> None:
+    learner = make_learner("wa")
+    for stage in tiny_scenario.stages[:2]:
+        learner.grow(stage)
+    head = learner.model.classifier
+    for part, rows in zip(head.heads, F.pad(wa.PROTOTYPES, (0, 14)).split(2), strict=True):
+        part.weight.data.copy_(rows)
+    assert learner.end(tiny_scenario.stages[1])["gamma"] == pytest.approx(wa.GAMMA)
+    torch.testing.assert_close(head.weight.detach()[:, :2], wa.aligned().float())
+
+
+def test_the_cross_is_new_as_trained_and_old_when_aligned() -> None:
+    titles = [marks(drawing, "text")[0].text for drawing in wa.picture().drawings]
+    assert titles == ["as trained, the answer is new", "aligned, the answer is old"]
 
 
 # LUCIR

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from cilkit.teaching.methods import bic, der, ewc, fetril, icarl, lucir, means, podnet, ridge
+from cilkit.teaching.methods import bic, der, ewc, fetril, icarl, lucir, means, podnet, ridge, wa
 from cilkit.teaching.still import Still
 
 PICTURES: Mapping[str, Callable[[], Still]] = {
+    "wa": wa.picture,
     "icarl": icarl.picture,
     "bic": bic.picture,
     "ewc": ewc.picture,
