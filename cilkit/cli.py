@@ -223,9 +223,8 @@ class Data:
         """Survey, and print."""
         from cilkit.show.survey import survey, table
 
-        if is_main():
-            config = replace(self.config, dataset=self.name)
-            print(table(survey(config, self.out or Path("runs") / f"data-{self.name}")))
+        config = replace(self.config, dataset=self.name)
+        print(table(survey(config, self.out or Path("runs") / f"data-{self.name}")))
 
 
 # The settings that say what a data set is, and those that say how a backbone looks at it.
@@ -259,9 +258,7 @@ class Show:
 
     def __call__(self) -> None:
         """Print."""
-        text = flat(lookup("method", self.method, METHODS))
-        if is_main():
-            print(text, end="")
+        print(flat(lookup("method", self.method, METHODS)), end="")
 
 
 @dataclass
@@ -278,8 +275,6 @@ class Predict:
 
     def __call__(self) -> int:
         """Answer for every file that can be read; return 1 if there was another one."""
-        if not is_main():
-            return 0
         return self.draw(self.by_stage) if self.by_stage else self.answer()
 
     def draw(self, file: Path) -> int:
@@ -317,9 +312,8 @@ class Export:
         """Write, and say where it is."""
         from cilkit.trained.exporting import export
 
-        if is_main():
-            export(self.run, self.file)
-            print(f"wrote {self.file}")
+        export(self.run, self.file)
+        print(f"wrote {self.file}")
 
 
 @dataclass
@@ -330,8 +324,6 @@ class Presets:
 
     def __call__(self) -> None:
         """Print."""
-        if not is_main():
-            return
         if self.name is None:
             rows = {name: f"{one.dataset}, {one.backbone}" for name, one in PRESETS.items()}
         else:
@@ -369,6 +361,7 @@ def draw(folders: Sequence[Path], out: Path | None, quiet: bool = False) -> None
 
 
 RUNNING = (Run, Compare, Extend, Predict)  # those with switches
+BY_ALL = (Run, Compare, Extend, Features)  # all processes work; the others are the main one's
 Command = Run | Compare | Extend | Plot | Data | Features | Show | Predict | Export | Presets
 KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in get_args(Command)}
 
@@ -388,7 +381,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         add_installed()
         command = parse(without_code(words))
         with processes(getattr(command, "config", Config()).timeout):
-            return ended(command())
+            return ended(command()) if is_main() or isinstance(command, BY_ALL) else 0
     except InputError as error:
         return say(f"error: {error}", 2) if local_rank() == 0 else 2  # one for each machine
     except Stopped as stopped:
