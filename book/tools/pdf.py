@@ -87,6 +87,9 @@ def article(site: Path, page: str, labels: dict[str, str]) -> Tag:
     thin_out(body)
     for figure in body.select("figure.cil-figure"):
         stand_still(figure)
+    for fold in body.select("details.hide"):  # on paper, nothing is folded
+        fold.summary.decompose()
+        fold.unwrap()
     if questions := body.find(id="questions"):
         gather_answers(body, questions)
     for details in body("details"):
@@ -158,8 +161,6 @@ def gather_answers(body: Tag, questions: Tag) -> None:
         answers += f"<h3>On paper</h3>{''.join(map(explained, asked('details')))}"
         asked.decompose()
     for cell in body.select(".tag_solution"):
-        cell.summary.decompose()
-        cell.details.unwrap()
         answers += f"<h3>The exercise</h3>{cell.extract()}"
     where = '<p>Answers: page <a class="number" href="#answers">000</a>.</p>'
     questions.append(parse(where))
