@@ -105,10 +105,10 @@ GLYPHS = WA.Settings(
     threads=1,  # two processes are faster than two threads
 )
 
-# The field's protocol, and the settings of the code around WA's published 64.2 average and 56.0
-# last (PyCIL, models/wa.py at 27a5ed8, and the survey's copy of it): steps, another weight decay
-# for increments, a bias, how heads are drawn, CE + 2 KD without T^2. PyCIL at 716625e mixes as the
-# paper does: --kd-weight dynamic --kd-mix convex. The paper clips weights, too: --clip-weights.
+# The field's protocol, and the settings of PyCIL's code for WA when its figure was made, that shows
+# 64.2 on average and 56.0 at the end (models/wa.py at 27a5ed8, and the survey's copy of it): steps,
+# another weight decay for increments, a bias, how heads are drawn, CE + 2 KD without T^2.
+# At 716625e it mixes as the paper does: --kd-weight dynamic --kd-mix convex. The paper clips weights, too.
 # The tutorial this course grew from used a cosine and 170 epochs throughout: --schedule cosine
 # --base-epochs 170 --weight-decay 5e-4. PyCIL's LwF has 3 KD, its replay 70 epochs a stage.
 # Heads drawn as PyCIL's, WA on the glyphs, 8 pairs of runs (cilkit/results/head-init.json):
