@@ -108,7 +108,8 @@ GLYPHS = WA.Settings(
 # The field's protocol, and the settings of PyCIL's code for WA when its figure was made, that shows
 # 64.2 on average and 56.0 at the end (models/wa.py at 27a5ed8, and the survey's copy of it): steps,
 # another weight decay for increments, a bias, how heads are drawn, CE + 2 KD without T^2.
-# At 716625e it mixes as the paper does: --kd-weight dynamic --kd-mix convex. The paper clips weights, too.
+# At 716625e it mixes as the paper does: --kd-weight dynamic --kd-mix convex. The paper clips, too:
+# --clip-weights.
 # The tutorial this course grew from used a cosine and 170 epochs throughout: --schedule cosine
 # --base-epochs 170 --weight-decay 5e-4. PyCIL's LwF has 3 KD, its replay 70 epochs a stage.
 # Heads drawn as PyCIL's, WA on the glyphs, 8 pairs of runs (cilkit/results/head-init.json):
