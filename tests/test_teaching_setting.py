@@ -46,7 +46,7 @@ def test_exemplars_of_old_classes_are_the_budget_in_equal_shares(scenario):
     assert shown.says == (
         "stage 3 of 3: train on 4, 5 and 2 of each of 0, 1, 2, 3; be tested on 0, 1, 2, 3, 4, 5"
     )
-    assert shown.marks[0].count(">2<") == 4
+    assert shown.marks[0].count(">×2<") == 4
 
 
 def test_the_images_are_those_of_the_original_labels_whatever_the_scenarios_order(scenario):
@@ -55,6 +55,14 @@ def test_the_images_are_those_of_the_original_labels_whatever_the_scenarios_orde
     assert len(set(shades)) == 6
     assert shades[:6] == shades[6:]
     assert figure.data["names"] == list("012345")
+
+
+def test_each_image_stands_above_the_name_of_its_class(scenario):
+    [marks] = at_hand(scenario, order="3").marks
+    files = images_at_hand(scenario).data["files"][1]
+    lower = re.findall(r'href="([^"]+)"[^>]*/>(?:</g>)?<text[^>]*>(\d)<', marks)[1::2]
+    assert sorted(name for _, name in lower) == list("012345")
+    assert all(file == files[int(name)] for file, name in lower)
 
 
 def test_stages_that_do_not_fit_are_answered_in_the_packages_words(scenario):

@@ -17,7 +17,7 @@ from cilkit.teaching.svg import Plot, rect, text
 from cilkit.teaching.thumbnails import address, drawn
 
 CELL, SIDE, TOP = 34, 28, 22  # pixels of the figure: a class, its image, the first row
-ROWS = {"to train on": 0, "to be tested on": 74}  # where each row of images begins
+ROWS = {"to train on": 0, "to be tested on": 82}  # where each row of images begins
 ORDERS = {"natural": "as they are"} | {str(seed): f"seed {seed}" for seed in (1, 2, 3, 1993)}
 
 
@@ -37,8 +37,9 @@ def images_at_hand(scenario: Scenario) -> Alive:
         "hand",
         "Which classes' images are at hand?",
         "Two rows with one image for each class, in the order of arrival: images to train on, and "
-        "images to be tested on. Those that a stage lacks are pale. A blue frame marks old ones, "
-        "an orange one new ones. Exemplars of old classes are small, with their number.",
+        "images to be tested on, each above the name of its class. Those that a stage lacks are "
+        "pale. A blue frame marks old ones, an orange one new ones. Exemplars of old classes are "
+        "small, with their number.",
         {"files": files, "names": names},
         [
             slider("stage", "stage", 1, n, 1),
@@ -48,7 +49,7 @@ def images_at_hand(scenario: Scenario) -> Alive:
             slider("budget", "budget", 0, 100, 0),
         ],
         hand.draw,
-        [Panel(CELL * n + 8, 150, hand.heads())],
+        [Panel(CELL * n + 8, 160, hand.heads())],
     )
 
 
@@ -110,13 +111,20 @@ class Hand:
         if place < n_old and share:
             small = drawn(self.files[0][label], x + 7, y, SIDE / 2, SIDE / 2)
             frame = rect(x + 5, y - 2, SIDE / 2 + 4, SIDE / 2 + 4, "line old")
-            return frame + small + text(x + SIDE / 2, y + SIDE + 2, f"{share}", "middle")
-        return framed(self.files[0][label], x, y, "new" if n_old <= place < n_seen else "")
+            number = text(x + SIDE / 2, y + SIDE, f"×{share}", "middle")
+            return frame + small + number + self.named(label, x, y)
+        look = "new" if n_old <= place < n_seen else ""
+        return framed(self.files[0][label], x, y, look) + self.named(label, x, y)
 
     def tested(self, place: int, label: int, n_old: int, n_seen: int) -> str:
         """Draw a class in the lower row."""
-        name = "old" if place < n_old else "new" if place < n_seen else ""
-        return framed(self.files[1][label], 4 + CELL * place, TOP + ROWS["to be tested on"], name)
+        look = "old" if place < n_old else "new" if place < n_seen else ""
+        x, y = 4 + CELL * place, TOP + ROWS["to be tested on"]
+        return framed(self.files[1][label], x, y, look) + self.named(label, x, y)
+
+    def named(self, label: int, x: float, y: float) -> str:
+        """Write a class's name below its image."""
+        return text(x + SIDE / 2, y + SIDE + 14, self.names[label], "middle")
 
 
 def framed(file: str, x: float, y: float, name: str) -> str:
