@@ -94,6 +94,20 @@ def test_a_bar_is_as_high_as_its_value() -> None:
     assert foot - head == pytest.approx((plot.height - plot.top - plot.bottom) / 2)
 
 
+def test_a_name_stands_at_the_height_at_which_its_line_ends() -> None:
+    plot = Plot((0, 10), (0, 100))
+    wanted = [plot.at(10, end)[1] + 4 for end in (20, 80)]
+    heights = re.findall(r' y="(\S+?)"', plot.names(10, {"low": 20, "high": 80}))
+    assert [float(height) for height in heights] == pytest.approx(wanted, abs=0.1)
+
+
+def test_names_of_lines_that_end_together_leave_each_other_a_line_of_letters() -> None:
+    plot = Plot((0, 10), (0, 100))
+    heights = re.findall(r' y="(\S+?)"', plot.names(10, dict.fromkeys("abc", 50)))
+    a, b, c = sorted(float(height) for height in heights)
+    assert min(b - a, c - b) >= 18.9
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 100), (0.3, 1.3), (-2, 7), (0, 0.02)])
 def test_ticks_are_few_and_inside(low: float, high: float) -> None:
     assert 3 <= len(ticks(low, high)) <= 9

@@ -23,6 +23,12 @@ def test_each_step_says_what_the_stored_summary_says(name: str) -> None:
         )
 
 
+def test_each_curve_is_named_where_it_ends() -> None:
+    words = ("no repair", "exemplars", "teacher", "alignment")
+    for step, frame in enumerate(ladder(stored("digits"), "digits").frames):
+        assert [f">{word}<" in frame.marks for word in words] == [i <= step for i in range(4)]
+
+
 def test_each_step_draws_a_curve_more() -> None:
     frames = ladder(stored("digits"), "digits").frames
     assert [frame.marks.count("<polyline") for frame in frames] == [1, 2, 3, 4]

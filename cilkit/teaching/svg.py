@@ -7,6 +7,8 @@ from html import escape
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cilkit.show.layout import apart
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -78,6 +80,16 @@ class Plot:
         (x0, py), (x1, _) = self.at(self.x[0], y), self.at(self.x[1], y)
         across = f'<line class="line {name}" stroke-dasharray="6 5" '
         return f'{across}x1="{x0}" y1="{py}" x2="{x1}" y2="{py}"/>' + text(x1, py - 5, label, "end")
+
+    def names(self, x: float, ends: Mapping[str, float]) -> str:
+        """Write the names of lines right of `x`, where they end, each near its height there."""
+        low, high = self.y
+        gap = 19 / (self.height - self.bottom - self.top)  # a line of letters on a phone
+        heights = apart([(end - low) / (high - low) for end in ends.values()], gap)
+        places = [self.at(x, low + height * (high - low)) for height in heights]
+        return "".join(
+            text(px + 8, py + 4, name) for name, (px, py) in zip(ends, places, strict=True)
+        )
 
     def words(self, x: float, y: float, words: str, anchor: str = "start") -> str:
         """Write at a point of the plane."""

@@ -86,8 +86,10 @@ def old_against_new(
     values = np.array([old_new_all(matrix, n_old) for matrix in confusions])
     x = np.log10(np.asarray(rates, dtype=np.float64))
     ticks = {float(at): f"{10**at:g}" for at in x}
-    plot = Plot((x[0] - 0.25, x[-1] + 0.25), (0, 100), "learning rate", "accuracy (%)", height=280)
+    labels = ("learning rate", "accuracy (%)")
+    plot = Plot((x[0] - 0.25, x[-1] + 0.05), (0, 100), *labels, height=280, right=56)
     lines = "".join(plot.line(x, values[:, i], name) for i, name in enumerate(GROUPS))
+    lines += plot.names(x[-1], dict(zip(("old", "new", "all"), values[-1].tolist(), strict=True)))
     frames = [
         Frame(
             f"learning rate {ticks[float(at)]}",

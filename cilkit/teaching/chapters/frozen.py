@@ -20,19 +20,24 @@ def accuracy_by_method(runs: Mapping[str, Runs]) -> Moving:
     [records] = next(iter(methods.values()))
     seen = [record.n_seen for record in stage_records(records)]
     labels = ("classes seen so far", "accuracy (%)")
-    plot = Plot((0, max(seen)), (0, 100), *labels, width=WIDTH, height=260)
+    plot = Plot((0, max(seen)), (0, 100), *labels, width=WIDTH, height=260, right=76)
     axes = plot.axes(seen, [0, 50, 100])
     return Moving(
         "What does each method make of the same network's features?",
         "A panel for each data set: the accuracy on the classes seen so far after each stage, a "
-        "line and dots for the method, faint lines for the others.",
+        "line and dots for the method, faint lines for the others, each with its name.",
         "method",
         [method_frame(plot, runs, method) for method in methods],
-        side_by_side([axes] * len(runs)),
+        side_by_side([axes + plot.names(plot.x[1], ends(each)) for each in runs.values()]),
         width=WIDTH * len(runs),
         height=260,
         printed=len(methods) - 1,
     )
+
+
+def ends(by_method: Runs) -> dict[str, float]:
+    """Return the accuracy (percent) of each method after the last stage."""
+    return {method: summary(records)["last"] for method, [records] in by_method.items()}
 
 
 def method_frame(plot: Plot, runs: Mapping[str, Runs], method: str) -> Frame:
@@ -46,5 +51,5 @@ def method_frame(plot: Plot, runs: Mapping[str, Runs], method: str) -> Frame:
             panel += plot.line(*at, "" if one == method else "faint")
             panel += plot.dots(*at, "", 3) if one == method else ""
         panels.append(panel)
-        says.append(f"{name} {summary(by_method[method][0])['last']:.1f} %")
+        says.append(f"{name} {ends(by_method)[method]:.1f} %")
     return Frame(method, f"after the last stage: {', '.join(says)}", side_by_side(panels))

@@ -1,7 +1,7 @@
 // Chapter 5: the last stage's logits, those of the new classes times γ. See gamma.py.
 cilkitAlive("gamma", ({ logits, labels, n_old, chosen, names, low }, { confusion_matrix, class_accuracies, mean }) => {
   const { text, rect, plot } = cilkitSvg, n = names.length, [left, top, cell] = [46, 24, 26];
-  const plane = plot({ x: [0.2, 2], y: [low, 100], width: 340, height: 300 });
+  const plane = plot({ x: [0.2, 2], y: [low, 100], width: 340, height: 300, right: 36 });
   const gammas = Array.from({ length: 181 }, (_, i) => (20 + i) / 100);
 
   const confusion_at = (gamma) => confusion_matrix(logits.map((logit, i) => i % n < n_old ? logit : gamma * logit), labels, n);

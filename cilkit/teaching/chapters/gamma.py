@@ -41,7 +41,7 @@ def accuracy_by_gamma(
         },
         [slider("gamma", "γ", 0.2, 2, 1, step=0.01, digits=2)],
         scaling.draw,
-        [Panel(340, 300, scaling.plot.axes()), Panel(340, 300, scaling.heads())],
+        [Panel(340, 300, scaling.axes()), Panel(340, 300, scaling.heads())],
     )
 
 
@@ -81,7 +81,12 @@ class Scaling:
     @property
     def plot(self) -> Plot:
         """Return the left panel."""
-        return Plot((0.2, 2), (self.low, 100), "γ", "accuracy (%)", 340, 300)
+        return Plot((0.2, 2), (self.low, 100), "γ", "accuracy (%)", 340, 300, right=36)
+
+    def axes(self) -> str:
+        """Draw the axes of the left panel, and name the curves where they end."""
+        ends = dict(zip(("old", "new", "all"), self.curves[-1].tolist(), strict=True))
+        return self.plot.axes() + self.plot.names(2, ends)
 
     def heads(self) -> str:
         """Write the names of rows and columns of the table."""

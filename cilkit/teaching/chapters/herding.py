@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cilkit.functional import herd
 from cilkit.teaching.moving import Frame, Moving
-from cilkit.teaching.svg import Plot, text
+from cilkit.teaching.svg import Plot, text, ticks
 from cilkit.teaching.thumbnails import thumbnail
 
 DRAWS = 40  # random choices that herding is compared with
@@ -49,24 +49,24 @@ class Steps:
         herding, random = self.far([self.order]), self.random()
         return (
             self.plane().dots(*columns(self.points), "faint", 3)
-            + plot.axes(yticks=[0])
+            + plot.axes(yticks=ticks(*plot.y)[::2])
+            + text(LEFT, 164, "how far the two means are apart")
             + plot.line(ks, random)
             + plot.line(ks, herding, "old")
-            + plot.words(1.5, random[0], "random")
-            + plot.words(1.2, 0.04 * plot.y[1], "herding")
+            + plot.names(ks[-1], {"random": random[-1], "herding": herding[-1]})
         )
 
     def frame(self, k: int) -> Frame:
         """Draw the first `k` exemplars."""
         plane, chosen = self.plane(), self.points[list(self.order[:k])]
-        marks = plane.dots(*columns(chosen), "old", 6)
-        for i, point in enumerate(chosen.tolist()):
-            x, y = plane.at(*point)
-            marks += text(x + 8, y - 6, str(i + 1)) + self.kept(i)
         x, y = plane.at(0, 0)
-        marks += f'<path class="axis" stroke-width="3" d="M{x - 8:g} {y:g}h16M{x:g} {y - 8:g}v16"/>'
+        marks = f'<path class="axis" d="M{x - 24:g} {y:g}h48M{x:g} {y - 24:g}v48"/>'
         x, y = plane.at(*chosen.mean(0).tolist())
         marks += f'<circle class="line new" cx="{x}" cy="{y}" r="10"/>'
+        marks += plane.dots(*columns(chosen), "old", 6)
+        for i, point in enumerate(chosen.tolist()):  # numbers lie on top
+            x, y = plane.at(*point)
+            marks += text(x + 8, y - 6, str(i + 1)) + self.kept(i)
         herding, random = self.far([self.order])[k - 1], self.random()[k - 1]
         marks += self.curves().dots([k], [herding], "old", 6)
         says = f"their mean is {herding:.3f} from the mean of all; random ones, {random:.3f}"
@@ -91,8 +91,9 @@ class Steps:
     def curves(self) -> Plot:
         """Return the panel at the lower right."""
         highest = 1.1 * max(self.random() + self.far([self.order]))
-        ends, left = (1, len(self.order)), LEFT + 32
-        return Plot(ends, (0, highest), "exemplars", height=330, left=left, top=180, bottom=40)
+        ends, left = (1, len(self.order)), LEFT + 44
+        sides = {"left": left, "right": 76, "top": 180, "bottom": 40}
+        return Plot(ends, (0, highest), "exemplars", height=330, **sides)
 
     def far(self, orders: Sequence[Sequence[int]]) -> list[float]:
         """Return how far the mean of the first 1, 2, ... is from the mean of all, on average."""

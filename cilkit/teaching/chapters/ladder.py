@@ -14,13 +14,14 @@ RUNGS = {
     "replay-kd": "with exemplars and a teacher",
     "wa": "with exemplars, a teacher and alignment",
 }
+SHORT = dict(zip(RUNGS, ("no repair", "exemplars", "teacher", "alignment"), strict=True))
 
 
 def ladder(runs: Runs, name: str) -> Moving:
     """Show what each repair adds, over the runs of `RUNGS` on the data set `name`."""
     seen = [record.n_seen for record in stage_records(runs["wa"][0])]
-    curves = Plot((0, max(seen)), (0, 100), "classes seen so far", "accuracy (%)", right=210)
-    bars = Plot((-0.7, 1.7), (0, 100), "at the end", left=490)
+    curves = Plot((0, max(seen)), (0, 100), "classes seen so far", "accuracy (%)", right=240)
+    bars = Plot((-0.7, 1.7), (0, 100), "at the end", left=520)
     frames = [
         Frame(
             rung,
@@ -33,8 +34,8 @@ def ladder(runs: Runs, name: str) -> Moving:
     return Moving(
         f"{name}: switch on one repair after another ({many} seeds)",
         "Left, the accuracy over the classes seen so far: a line for the mean of the seeds, dots "
-        "for each of them, faint lines for the steps before. Right, the accuracy on old classes "
-        "and on the newest ones after the last stage.",
+        "for each of them, faint lines for the steps before, each with its name. Right, the "
+        "accuracy on old classes and on the newest ones after the last stage.",
         "repairs",
         frames,
         curves.axes(seen if len(seen) < 7 else None) + bars.axes({0.0: "old", 1.0: "new"}),
@@ -51,10 +52,12 @@ def says(runs: Runs, method: str) -> str:
 def drawn(runs: Runs, methods: list[str], plot: Plot) -> str:
     """Draw the mean curves, those of earlier methods faint, and the last method's runs as dots."""
     xs = [record.n_seen for record in stage_records(runs[methods[-1]][0])]
-    marks = ""
+    marks, means = "", {}
     for method in methods:
         ys = [[stage_accuracy(record) for record in stage_records(r)] for r in runs[method]]
-        marks += plot.line(xs, np.mean(ys, axis=0), "" if method == methods[-1] else "faint")
+        mean = means[SHORT[method]] = np.mean(ys, axis=0).tolist()
+        marks += plot.line(xs, mean, "" if method == methods[-1] else "faint")
+    marks += plot.names(xs[-1], {name: mean[-1] for name, mean in means.items()})
     return marks + "".join(plot.dots(xs, of_seed, "", 3) for of_seed in ys)
 
 

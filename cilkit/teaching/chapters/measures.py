@@ -248,13 +248,15 @@ def reliability_by_temperature(logits: Tensor, labels: Tensor, n_old: int) -> Al
         ],
         sure.draw,
         [
-            Panel(340, 320, DIAGRAM.axes() + DIAGRAM.line([0, 100], [0, 100], "faint")),
-            Panel(340, 320, counts_plot(1).axes(yticks=[])),
+            Panel(340, 320, DIAGRAM.axes() + DIAGRAM.line([0, 100], [0, 100], "faint") + EVEN),
+            Panel(340, 320, counts_plot(1).axes(yticks=[]) + COLOURS),
         ],
     )
 
 
 DIAGRAM = Plot((0, 100), (0, 100), "how sure (%)", "how often right (%)", 340, 320, right=24)
+EVEN = text(326, 12, "line: right as often as sure", "end")
+COLOURS = text(326, 12, "old: blue, new: orange", "end")
 GROUPS = {"two": ("old", "new"), "one": ("all",)}
 
 

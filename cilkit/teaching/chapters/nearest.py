@@ -48,7 +48,7 @@ def nearest_mean_by_budget(
             slider("draw", "random choice", 1, DRAWS, 1),
         ],
         contest.draw,
-        [Panel(340, 300, contest.plot.axes()), Panel(340, 300, contest.heads())],
+        [Panel(340, 300, contest.axes()), Panel(340, 300, contest.heads())],
     )
 
 
@@ -117,6 +117,13 @@ class Contest:
     def bars(self) -> Plot:
         """Return the right panel."""
         return Plot((-0.6, len(self.names) - 0.4), (0, 100), "class", "accuracy (%)", 340, 300)
+
+    def axes(self) -> str:
+        """Draw the axes of the left panel, and say in its empty corner which line is which."""
+        lines = ("blue: herding", "thin: ten random choices", "dashed: their mean")
+        lines += ("level: all images",)
+        words = (text(322, 188 + 16 * i, line, "end") for i, line in enumerate(lines))
+        return self.plot.axes() + "".join(words)
 
     def heads(self) -> str:
         """Draw the axes of the right panel."""

@@ -23,7 +23,8 @@ def norms_by_epoch(records: Sequence[Record], title: str = "") -> Moving:
     moments = [r for r in records if isinstance(r, EpochRecord | StageRecord)]
     highest = max(max(norms_of(moment)) for moment in moments)
     names = run.class_names
-    plot = Plot((-0.6, len(names) - 0.4), (0, 1.12 * highest), "class", "length of the prototype")
+    axes = ("class", "length of the prototype; dashed: the means")
+    plot = Plot((-0.6, len(names) - 0.4), (0, 1.12 * highest), *axes)
     sizes = run.classes_per_stage
     frames = [norms_frame(plot, moment, sum(sizes[: moment.stage])) for moment in moments]
     labels = {float(i): name for i, name in enumerate(names)} if len(names) <= 20 else None

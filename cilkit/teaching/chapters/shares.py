@@ -98,6 +98,9 @@ def box(x: float, y: float, image: int, right: bool, again: bool) -> str:
     return rect(x + 1, y + 1, BOX - 2, BOX - 1, "edge", look) + number
 
 
+LEVEL = text(326, 12, "dashed: each image once", "end")
+
+
 def accuracy_by_padding(right: Sequence[bool]) -> Alive:
     """Show the accuracy with padding, for 1 to 16 processes and any number of images."""
 
@@ -122,7 +125,7 @@ def accuracy_by_padding(right: Sequence[bool]) -> Alive:
         {"right": "".join(str(int(hit)) for hit in right)},
         [slider("images", "images", 5, len(right), min(45, len(right)))],
         draw,
-        [Panel(340, 260, near(0, 1).axes([1, 4, 8, 12, 16], []))],
+        [Panel(340, 260, near(0, 1).axes([1, 4, 8, 12, 16], []) + LEVEL)],
     )
 
 
