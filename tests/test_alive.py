@@ -15,6 +15,7 @@ from cilkit.teaching.chapters.gamma import accuracy_by_gamma
 from cilkit.teaching.chapters.measures import measure_by_measure, reliability_by_temperature
 from cilkit.teaching.chapters.nearest import cost_of_herding, nearest_mean_by_budget
 from cilkit.teaching.chapters.plane import prototypes_in_the_plane
+from cilkit.teaching.chapters.playground import herding_playground
 from cilkit.teaching.chapters.setting import classes_dealt, images_at_hand
 from cilkit.teaching.chapters.shares import accuracy_by_padding, shares_by_processes
 from cilkit.teaching.chapters.temperature import pulls_by_temperature, teacher_by_temperature
@@ -43,6 +44,8 @@ SEEN, ASKED = (
     for i, part in enumerate((SEEN_LABELS, ASKED_LABELS))
 )
 RIGHT = [i % 7 not in (1, 2) for i in range(60)]
+PLACED = noise(15, 2, seed=8).sigmoid().numpy().round(3)
+SPOTS = " ".join(f"{value:g}" for value in PLACED.flatten())
 SIX = torch.arange(6).repeat_interleave(2)
 SHADES = (40 * SIX)[:, None, None, None].expand(-1, 1, 4, 4).byte()
 SCENARIO = build_scenario(DataSet.of(SHADES, SIX, SHADES, SIX), Config(class_order=7))
@@ -104,6 +107,16 @@ FIGURES |= {
             {"budget": 1, "way": "random", "draw": 10},
             {"budget": 7, "way": "herding", "draw": 1},
             {"budget": 30, "way": "random", "draw": 3},
+        ],
+    ),
+    "playground": (
+        herding_playground(PLACED),
+        [
+            {"budget": 1, "points": SPOTS, "draw": 0, "selected": -1},
+            {"budget": 7, "points": SPOTS, "draw": 3, "selected": 2},
+            {"budget": 15, "points": SPOTS, "draw": 40, "selected": 0},
+            {"budget": 9, "points": "0.1 0.2 0.5 0.5 0.9 0.1", "draw": 0, "selected": 1},
+            {"budget": 1, "points": "0.5 0.5 0.53 0.5 0.9 0.1", "draw": 0, "selected": 2},
         ],
     ),
     "cost": (cost_of_herding(), [{"n": 130, "m": 20}, {"n": 5, "m": 5}, {"n": 130, "m": 100}]),
@@ -213,6 +226,74 @@ def test_an_arrow_follows_the_pointer_and_its_fields_say_where_it_is(visit: Any)
         pytest.approx(1, abs=0.01),
         pytest.approx(-90, abs=1),
     ]
+
+
+def value_of(figure: Any, key: str) -> str:
+    return figure.locator(f'[data-key="{key}"]').input_value()
+
+
+def test_points_are_added_and_removed_and_reset_brings_the_first_ones_back(visit: Any) -> None:
+    figure = figure_of(visit(), "playground")
+    says = figure.locator(".cil-says")
+    start = says.text_content()
+    for act, many in [("add", 16), ("add", 17), ("remove", 16)]:
+        figure.locator(f'[data-act="{act}"]').click()
+        assert says.text_content().startswith(f"4 of {many}, herding")
+    figure.locator(".cil-reset").click()
+    assert says.text_content() == start
+
+
+def test_a_point_is_added_where_there_is_room(visit: Any) -> None:
+    figure = figure_of(visit(), "playground")
+    figure.locator('[data-act="add"]').click()
+    points = torch.tensor([float(value) for value in value_of(figure, "points").split()])
+    assert torch.cdist(points.view(-1, 2)[-1:], points.view(-1, 2)[:-1]).min() > 0.1
+    assert value_of(figure, "selected") == "15"
+
+
+def test_each_press_of_random_is_another_choice(visit: Any) -> None:
+    figure = figure_of(visit(), "playground")
+    says = figure.locator(".cil-says")
+    for number in (1, 2):
+        figure.locator('[data-act="random"]').click()
+        assert says.text_content().startswith(f"4 of 15, random choice {number}")
+    figure.locator('[data-act="herding"]').click()
+    assert says.text_content().startswith("4 of 15, herding")
+
+
+def test_where_points_lie_close_the_nearest_one_is_meant_and_follows(visit: Any) -> None:
+    figure = figure_of(visit(), "playground")
+    close = {"budget": 1, "points": "0.5 0.5 0.52 0.5 0.9 0.1", "draw": 0, "selected": -1}
+    figure.page.evaluate(SET, ["playground", close])
+    figure.scroll_into_view_if_needed()
+    box = figure.locator("svg").bounding_box()
+    mouse, wide = figure.page.mouse, box["width"]
+    mouse.move(box["x"] + 0.5 * wide, box["y"] + 0.5 * wide)  # the second lies on top here
+    mouse.down()
+    assert value_of(figure, "selected") == "0"
+    mouse.move(box["x"] + 0.2 * wide, box["y"] + 0.3 * wide)
+    mouse.up()
+    x, y, *others = map(float, value_of(figure, "points").split())
+    assert (x, y) == (pytest.approx(0.2, abs=0.01), pytest.approx(0.3, abs=0.01))
+    assert others == [0.52, 0.5, 0.9, 0.1]
+
+
+def test_points_are_selected_moved_and_removed_with_the_keyboard(visit: Any) -> None:
+    figure = figure_of(visit(), "playground")
+    figure.locator("svg").focus()
+    for key in ("PageDown", "PageDown", "ArrowLeft", "ArrowUp"):
+        figure.page.keyboard.press(key)
+    moved = [float(value) for value in value_of(figure, "points").split()][2:4]
+    assert moved == pytest.approx([value - 0.02 for value in PLACED[1].tolist()], abs=1e-3)
+    figure.page.keyboard.press("Delete")
+    assert len(value_of(figure, "points").split()) == 28
+
+
+def test_a_swipe_over_the_plane_scrolls_unless_it_begins_on_a_point(page: Any) -> None:
+    look = "part => getComputedStyle(part).touchAction"
+    svg = figure_of(page, "playground").locator("svg")
+    assert svg.evaluate(look) == "manipulation"
+    assert svg.locator(".handle").first.evaluate(look) == "none"
 
 
 def test_what_is_heard_waits_until_nothing_moves(visit: Any) -> None:

@@ -162,7 +162,7 @@ def test_figures_that_compute_are_awake_and_answer(page: Any) -> None:
 def test_at_least_fifteen_figures_of_the_english_pages_compute() -> None:
     """The laboratory is a sixteenth: it is one figure of eight pictures, and is not counted."""
     pages = [SITE / name for name in PAGES if "/zh/" not in name]
-    figures = re.compile('<figure class="cil-figure cil-(?:alive|playground)"')
+    figures = re.compile('<figure class="cil-figure cil-alive"')
     assert sum(len(figures.findall(page.read_text(encoding="utf-8"))) for page in pages) >= 15
 
 
@@ -172,54 +172,6 @@ def test_nothing_sticks_out_on_a_phone(page_on_a_phone: Any) -> None:
 
 def test_every_formula_fits_a_phone(page_on_a_phone: Any) -> None:
     assert page_on_a_phone.locator("div.math").evaluate_all(WIDE) == []
-
-
-def playground(page: Any) -> tuple[Any, list[list[float]]]:
-    """Return the herding playground of a page, and its points."""
-    figure = page.locator("figure.cil-playground").first
-    data = json.loads(figure.locator('script[type="application/json"]').text_content())
-    return figure, data["points"]
-
-
-PLAYGROUND = next((p for p in PAGES if "03_" in p), "")
-
-
-@pytest.mark.parametrize("budget", [1, 5, 12])
-def test_the_playground_chooses_as_the_package_does(budget: int, visit: Any) -> None:
-    import torch
-
-    from cilkit import herd
-
-    figure, points = playground(visit(PLAYGROUND))
-    figure.locator("input").fill(str(budget))
-    chosen = [int(i) for i in figure.get_attribute("data-chosen").split()]
-    assert chosen == herd(torch.tensor(points, dtype=torch.float64), budget).tolist()
-
-
-def test_the_playgrounds_points_move_with_the_mouse(visit: Any) -> None:
-    page = visit(PLAYGROUND)
-    figure, _ = playground(page)
-    figure.scroll_into_view_if_needed()
-    before = figure.locator("output").text_content()
-    box = figure.locator('[data-point="0"]').bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 90, box["y"] + 60)
-    page.mouse.up()
-    assert figure.locator("output").text_content() != before
-    figure.locator(".cil-reset").click()
-    assert figure.locator("output").text_content() == before
-
-
-def test_the_playgrounds_points_move_with_the_keyboard(visit: Any) -> None:
-    page = visit(PLAYGROUND)
-    figure, _ = playground(page)
-    before = figure.locator("output").text_content()
-    figure.locator("svg").focus()
-    page.keyboard.press("PageDown")
-    for _ in range(5):
-        page.keyboard.press("ArrowUp")
-    assert figure.locator("output").text_content() != before
 
 
 def test_play_is_not_offered_to_who_wants_no_motion(visit: Any) -> None:

@@ -28,6 +28,7 @@ from cilkit.teaching import (
     source,
     stored,
 )
+from cilkit.teaching.chapters.playground import if_next
 from cilkit.teaching.svg import ticks
 
 FRAMES = [Frame("one", "says 1", "<circle r='1'/>"), Frame("two", "</script> & more", "<g/>")]
@@ -149,6 +150,7 @@ def test_with_a_guess_the_matrix_asks_for_what_its_last_frame_says() -> None:
     assert figure.frames[-1].says.endswith(f" {figure.guess.answer:.1f} %")  # type: ignore[union-attr]
 
 
+LABEL = r'<text x="(\S+)" y="(\S+)" text-anchor="middle"[^>]*>\.'
 POINTS = np.random.default_rng(0).random((15, 2))
 
 
@@ -159,7 +161,32 @@ def test_the_playgrounds_distance_is_that_of_the_herd(budget: int) -> None:
     rounded = POINTS.round(3)
     chosen = herd(torch.from_numpy(rounded), budget)
     far = np.linalg.norm(rounded[chosen.numpy()].mean(0) - rounded.mean(0))
-    assert f"is {far:.3f} from the mean" in herding_playground(POINTS, budget).says()
+    playground = herding_playground(POINTS, budget)
+    assert f"is {far:.3f} from the mean" in playground.draw(**playground.start()).says
+
+
+@pytest.mark.parametrize("budget", [1, 4, 14])
+def test_the_free_point_that_leaves_least_is_the_one_that_herding_takes_next(budget: int) -> None:
+    import torch
+
+    rounded = POINTS.round(3)
+    *kept, taken = herd(torch.from_numpy(rounded), budget + 1).tolist()
+    left = if_next(rounded, kept)
+    assert min(left, key=left.__getitem__) == taken
+    far = np.linalg.norm(rounded[[*kept, taken]].mean(0) - rounded.mean(0))
+    assert left[taken] == pytest.approx(far)
+
+
+def test_no_label_of_the_playground_lies_on_a_point_or_another_label() -> None:
+    """Labels are 20 wide and 12 high, points 18 across."""
+    playground = herding_playground(POINTS, 2)
+    [marks] = playground.draw(**playground.start()).marks
+    spots = [(float(x), float(y) - 4) for x, y in re.findall(LABEL, marks)]
+    points = 340 * POINTS.round(3)
+    assert len(spots) > 8
+    for i, (x, y) in enumerate(spots):
+        assert all(abs(x - u) >= 19 or abs(y - v) >= 15 for u, v in points)
+        assert all(abs(x - u) >= 20 or abs(y - v) >= 12 for u, v in spots[:i])
 
 
 def test_source_shows_the_code_itself_and_where_it_is() -> None:

@@ -21,7 +21,7 @@
     "stage": "阶段", "epoch": "轮次", "batch": "批次", "step": "步", "class": "类别", "order": "顺序", "moment": "时刻",
     "images": "图像", "images n": "图像 n", "exemplars": "样例", "exemplars m": "样例 m", "budget": "预算",
     "exemplars of each class": "每类样例", "random choice": "随机选择", "chosen": "选法", "by herding": "用 herding",
-    "at random": "随机", "learning rate": "学习率", "angle": "角度", "features, length": "特征，长度",
+    "at random": "随机", "Add a point": "添加一个点", "Remove a point": "去掉一个点", "learning rate": "学习率", "angle": "角度", "features, length": "特征，长度",
     "old, length": "旧，长度", "new, length": "新，长度", "classes in each": "每个阶段的类别数",
     "classes in the first stage, 0: like the others": "第一个阶段的类别数，0：与其他阶段相同",
     "seed of the order": "顺序的随机种子", "as they are": "原来的顺序", "align": "对齐",

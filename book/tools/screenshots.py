@@ -18,7 +18,7 @@ TO_THE_END = """films => films.forEach(film => {
     film.value = film.max; film.dispatchEvent(new Event("input", {bubbles: true})); })"""
 VIEWS: dict[str, tuple[str, str, int, int, Any]] = {
     "welcome": ("index.html", "h1", 1200, 760, "light"),
-    "phone": ("03_exemplars.html", "figure.cil-playground", 360, 760, "light"),
+    "phone": ("03_exemplars.html", "figure[data-script=playground]", 360, 760, "light"),
 }
 
 

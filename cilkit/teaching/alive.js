@@ -1,14 +1,15 @@
 // A figure that computes in the page: data in, a state that lies in its controls, a drawing, words.
 // `make(data, formulas)` returns `draw(state)`, whose answer is {marks, says}, and perhaps {texts,
-// looks, most}: words and looks of other parts, and the highest value of a slider. `move`, if there
-// is one, returns what changes in the state when a handle is dragged. cilkit/teaching/alive.py is the
-// other half: there the package's functions draw the same.
+// looks, most}: words and looks of other parts, and the highest value of a slider. There may be more:
+// `move` returns what changes in the state when a handle is dragged, `press` which handle is meant and
+// what changes at once, `act` what changes by a button, `keys` by a key, or nothing if it is not one of
+// its own. cilkit/teaching/alive.py is the other half: there the package's functions draw the same.
 const cilkitAlive = (script, make) => {
   const parts_of = (figure) => [...figure.querySelectorAll("[data-key]")];
 
   const value_of = (input) => {
     if (input.type === "checkbox") return input.checked;
-    if (input.tagName === "SELECT") return input.value;
+    if (input.tagName === "SELECT" || input.type === "text") return input.value;
     const value = Math.min(+input.max, Math.max(+input.min, +input.value || 0));
     return "power" in input.dataset ? 2 ** value : input.step === "1" ? Math.round(value) : value;
   };
@@ -35,7 +36,7 @@ const cilkitAlive = (script, make) => {
   const awaken = (figure) => {
     const $ = (selector) => figure.querySelector(selector), inputs = parts_of(figure);
     const data = unpacked(JSON.parse($('script[type="application/json"]').textContent));
-    const { draw, move } = make(data, CilkitFormulas());
+    const { draw, move, press = (handle) => ({ handle }), act, keys } = make(data, CilkitFormulas());
     const frames = [...figure.querySelectorAll(".cil-frame")];
     let settled = 0;
 
@@ -61,23 +62,37 @@ const cilkitAlive = (script, make) => {
       settled = setTimeout(() => { $(".cil-heard").textContent = $(".cil-says").textContent; }, 800);
     };
 
-    const drag = (event, held) => {
-      const svg = held.svg, box = svg.getBoundingClientRect(), view = svg.viewBox.baseVal;
-      const at = [(event.clientX - box.left) / box.width * view.width, (event.clientY - box.top) / box.height * view.height];
-      for (const [key, value] of Object.entries(move(held.handle, at, state_of(inputs)))) $(`[data-key="${key}"]`).value = value;
+    const change = (values) => {
+      for (const [key, value] of Object.entries(values)) $(`[data-key="${key}"]`).value = value;
       changed();
+    };
+    const place_of = (event, svg) => {
+      const box = svg.getBoundingClientRect(), view = svg.viewBox.baseVal;
+      return [(event.clientX - box.left) / box.width * view.width, (event.clientY - box.top) / box.height * view.height];
     };
     for (const svg of move ? figure.querySelectorAll("svg") : []) {
       let held = null;
       svg.addEventListener("pointerdown", (event) => {
-        const handle = event.target.dataset.handle;
-        if (handle === undefined) return;
-        held = { svg, handle };
+        if (event.target.dataset.handle === undefined) return;
+        const { handle, ...values } = press(event.target.dataset.handle, place_of(event, svg), state_of(inputs));
+        held = handle;
         svg.setPointerCapture(event.pointerId);
         event.preventDefault();
+        change(values);
       });
-      svg.addEventListener("pointermove", (event) => { if (held) drag(event, held); });
+      svg.addEventListener("pointermove", (event) => { if (held !== null) change(move(held, place_of(event, svg), state_of(inputs))); });
       for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, () => { held = null; });
+    }
+    for (const svg of keys ? figure.querySelectorAll("svg") : []) {
+      svg.addEventListener("keydown", (event) => {
+        const values = keys(event.key, state_of(inputs));
+        if (!values) return;
+        event.preventDefault();
+        change(values);
+      });
+    }
+    for (const button of figure.querySelectorAll("[data-act]")) {
+      button.addEventListener("click", () => change(act(button.dataset.act, state_of(inputs))));
     }
 
     const form = $("form");

@@ -59,6 +59,13 @@ def number(key: str, label: str, low: float, high: float, start: float) -> Contr
     return Control(key, start, f"<label>{escape(label)} {field_of(key, low, high, start)}</label>")
 
 
+def hidden(key: str, start: float | str, low: float = 0, high: float = 0) -> Control:
+    """Return a part of the state that has no control of its own: a text, or a whole number."""
+    if isinstance(start, str):
+        return Control(key, start, f'<input type="text" data-key="{key}" value="{start}" hidden>')
+    return Control(key, start, f"<span hidden>{field_of(key, low, high, start)}</span>")
+
+
 def field_of(
     key: str,
     low: float,
@@ -151,6 +158,8 @@ class Alive:
     panels: Sequence[Panel] = ()
     body: str = ""  # HTML beside the panels: a table with fields of its own
     fields: Mapping[str, Any] = field(default_factory=dict)  # where those start
+    acts: Mapping[str, str] = field(default_factory=dict)  # buttons: the script's names, and words
+    keys: str = ""  # which keys a picture takes
 
     def start(self) -> dict[str, Any]:
         """Return the state that is seen first."""
@@ -166,7 +175,7 @@ class Alive:
             f"<figcaption>{escape(self.title)}</figcaption><form>"
             f'<div class="cil-panels">{"".join(pictures)}</div>'
             f'<fieldset disabled>{self.body}<div class="cil-controls">'
-            f"{''.join(control.html for control in self.controls)}"
+            f"{''.join(control.html for control in self.controls)}{self.buttons()}"
             f'<button type="button" class="cil-reset">Reset</button></div></fieldset></form>'
             f'<p class="cil-says">{escape(shown.says)}</p><p class="cil-heard" role="status"></p>'
             f'<p class="cil-asleep">{ASLEEP}</p>'
@@ -174,11 +183,20 @@ class Alive:
             "<script>{\n" + "\n".join(parts) + "\n}</script></figure>"
         )
 
+    def buttons(self) -> str:
+        """Return the buttons that do more than set a control."""
+        return "".join(
+            f'<button type="button" data-act="{name}">{escape(words)}</button>'
+            for name, words in self.acts.items()
+        )
+
     def picture(self, panel: Panel, marks: str) -> str:
         """Return one drawing, with its name and description."""
+        role = 'role="application" tabindex="0"' if self.keys else 'role="img"'
+        name = escape(f"{self.title}. {self.keys}." if self.keys else self.title)
         return (
-            f'<svg viewBox="0 0 {panel.width} {panel.height}" role="img" '
-            f'style="--wide:{panel.width}" aria-label="{escape(self.title)}">'
+            f'<svg viewBox="0 0 {panel.width} {panel.height}" {role} '
+            f'style="--wide:{panel.width}" aria-label="{name}">'
             f"<title>{escape(self.title)}</title><desc>{escape(self.describe)}</desc>"
             f'{panel.backdrop}<g class="cil-frame">{marks}</g></svg>'
         )

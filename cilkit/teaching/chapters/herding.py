@@ -91,9 +91,8 @@ class Steps:
     def curves(self) -> Plot:
         """Return the panel at the lower right."""
         highest = 1.1 * max(self.random() + self.far([self.order]))
-        ends, left = (1, len(self.order)), LEFT + 44
-        sides = {"left": left, "right": 76, "top": 180, "bottom": 40}
-        return Plot(ends, (0, highest), "exemplars", height=330, **sides)
+        x, y, left = (1, len(self.order)), (0, highest), LEFT + 44
+        return Plot(x, y, "exemplars", height=330, left=left, right=76, top=180, bottom=40)
 
     def far(self, orders: Sequence[Sequence[int]]) -> list[float]:
         """Return how far the mean of the first 1, 2, ... is from the mean of all, on average."""

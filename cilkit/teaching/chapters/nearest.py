@@ -120,9 +120,8 @@ class Contest:
 
     def axes(self) -> str:
         """Draw the axes of the left panel, and say in its empty corner which line is which."""
-        lines = ("blue: herding", "thin: ten random choices", "dashed: their mean")
-        lines += ("level: all images",)
-        words = (text(322, 188 + 16 * i, line, "end") for i, line in enumerate(lines))
+        lines = "blue: herding|thin: ten random choices|dashed: their mean|level: all images"
+        words = (text(322, 188 + 16 * i, line, "end") for i, line in enumerate(lines.split("|")))
         return self.plot.axes() + "".join(words)
 
     def heads(self) -> str:
