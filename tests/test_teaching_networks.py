@@ -1,5 +1,6 @@
 """Figures of networks have the shapes and the counts of the networks themselves."""
 
+import re
 from dataclasses import replace
 from math import prod
 
@@ -10,7 +11,7 @@ from torch import nn
 from cilkit import PRESETS, build
 from cilkit.backbones import ResNet, build_backbone
 from cilkit.model import CilModel
-from cilkit.teaching.chapters.anatomy import Cut, cut, networks_cut_in_two, on_meta
+from cilkit.teaching.chapters.anatomy import Cut, cut, networks_cut_in_two, on_meta, one_network
 from cilkit.teaching.chapters.teacher import pair, teacher_and_student
 
 
@@ -62,6 +63,21 @@ def halves() -> Cut:
 def test_the_classifier_has_a_head_for_each_stage(halves: Cut) -> None:
     assert halves.heads == [4, 2]
     assert halves.prototypes == (6, halves.shapes[-1][0])
+
+
+def test_the_network_of_the_first_chapters_is_drawn_with_its_own_shapes_and_weights() -> None:
+    learner, scenario = build(PRESETS["digits"])
+    for stage in scenario.stages:
+        learner.model.grow_to(stage.n_seen)
+    image = scenario.stages[0].test.images()[0]
+    still = one_network(learner.model, tuple(image.shape), "it", "Which network?")
+    hidden, last = [m for m in learner.model.backbone.modules() if isinstance(m, nn.Linear)]
+    [drawing] = still.drawings
+    for words in ("1 × 8 × 8 image", f"{hidden.out_features}", f"{last.out_features} features φ"):
+        assert f">{words}<" in drawing.marks
+    assert still.says == f"it: φ {weights(learner.model.backbone):,} weights, W 10 × 64 = 640"
+    assert (drawing.marks.count('class="old"'), drawing.marks.count('class="new"')) == (4, 1)
+    assert max(map(float, re.findall(r' y="(\S+?)"', drawing.marks))) < drawing.height
 
 
 def test_each_frame_says_the_weights_above_the_cut_and_below() -> None:

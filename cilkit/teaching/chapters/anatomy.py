@@ -1,4 +1,4 @@
-"""A network cut in two: what makes the features, and the classifier that grows. Chapter 6."""
+"""A network cut in two: what makes the features, and the classifier that grows. Chapters 1, 6."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from cilkit.backbones import build_backbone
 from cilkit.heads import CilClassifier
 from cilkit.model import CilModel
 from cilkit.teaching.moving import Frame, Moving
+from cilkit.teaching.still import Drawing, Still
 from cilkit.teaching.svg import rect, text
 
 WIDE, LINE, TOP = 320, 24, 40  # pixels of the figure: a network, a tensor, the first one
@@ -118,6 +119,24 @@ def networks_cut_in_two(networks: Mapping[str, tuple[str, int]], sizes: Sequence
     )
 
 
+def one_network(model: CilModel, image: Shape, name: str, title: str) -> Still:
+    """Show one network as a feature extractor and a classifier with all heads that it has by now.
+
+    `image` is the shape of one, (C, H, W); there is room for some twenty classes.
+    """
+    one, each = cut(model, image), 9  # pixels of height for a class
+    y = cut_at({name: one})
+    made = ", then ".join(times(shape) for shape in one.shapes)
+    alt = (
+        f"From top to bottom, a bar for each tensor that becomes of one image: {made} features; a "
+        f"dashed line; below it the matrix of the classifier, {times(one.prototypes)}, a row for "
+        f"each class: {len(one.heads)} blocks, a stage's each, old ones blue, the new one orange."
+    )
+    marks = column(name, one, 0, y, each)
+    height = int(y) + each * one.logits + 60
+    return Still(title, [Drawing(alt, marks, WIDE, height)], in_words({name: one}))
+
+
 def cut_at(cuts: Mapping[str, Cut]) -> int:
     """Return how far down all networks are cut: the longest has room above."""
     return TOP + 10 + LINE * max(len(one.shapes) for one in cuts.values())
@@ -137,8 +156,8 @@ def times(shape: Shape) -> str:
     return " × ".join(map(str, shape))
 
 
-def column(title: str, one: Cut, x: float, y: float) -> str:
-    """Draw one network from top to bottom, cut at `y`."""
+def column(title: str, one: Cut, x: float, y: float, each: float = 1) -> str:
+    """Draw one network from top to bottom, cut at `y`; a class is `each` pixels high."""
     top = y - 10 - LINE * len(one.shapes)
     before = sum(one.layers)
     name = f"{title}: {before} layers + 1"
@@ -148,7 +167,7 @@ def column(title: str, one: Cut, x: float, y: float) -> str:
     marks += f'<path class="axis" stroke-dasharray="7 5" d="M{x + 4:g} {y:g}h{WIDE - 16}"/>'
     marks += text(x + WIDE - 12, y - 8, "feature extractor", "end")
     marks += text(x + WIDE - 12, y + 18, "classifier", "end")
-    return marks + classifier(one, x, y + 22)
+    return marks + classifier(one, x, y + 22, each)
 
 
 def tensor(shape: Shape, one: Cut, x: float, y: float) -> str:
@@ -159,13 +178,13 @@ def tensor(shape: Shape, one: Cut, x: float, y: float) -> str:
     return bar + text(x + LEFT + MOST + 10, y, times(shape) + ends.get(shape, ""))
 
 
-def classifier(one: Cut, x: float, y: float) -> str:
-    """Draw the matrix, a pixel of height for each class, head below head, and the logits."""
+def classifier(one: Cut, x: float, y: float, each: float) -> str:
+    """Draw the matrix, so many pixels of height for each class, head by head, and the logits."""
     marks, top = "", y
     for number, size in enumerate(one.heads, 1):
         name = "new" if number == len(one.heads) else "old"
-        marks += rect(x + LEFT, top, MOST, size - 1.5, name, ' fill-opacity=".7"')
-        top += size
+        marks += rect(x + LEFT, top, MOST, each * size - 1.5, name, ' fill-opacity=".7"')
+        top += each * size
     beside, new = x + LEFT + MOST + 10, one.heads[-1]
     marks += text(beside, y + 12, f"W {times(one.prototypes)}")
     if old := sum(one.heads) - new:
