@@ -160,7 +160,7 @@ def column(title: str, one: Cut, x: float, y: float, each: float = 1) -> str:
     """Draw one network from top to bottom, cut at `y`; a class is `each` pixels high."""
     top = y - 10 - LINE * len(one.shapes)
     before = sum(one.layers)
-    name = f"{title}: {before} layers + 1"
+    name = f"{title}: {before} layers + classifier"
     marks = text(x + LEFT, top - 20, name, "start", ' font-weight="bold"')
     for number, shape in enumerate(one.shapes):
         marks += tensor(shape, one, x, top + LINE * number)
