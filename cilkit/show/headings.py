@@ -73,7 +73,8 @@ def called(owner: type) -> str:
 def part_of(config: Config, owner: type, names: Collection[str]) -> Any:
     """Return some settings as a dataclass, which tyro explains by the comments in its owner's."""
     types = get_type_hints(type(config))
-    types |= {name: Switch for name in names if getattr(config, name) is False}
+    off = [name for name in names if types[name] is bool and not getattr(config, name)]
+    types |= dict.fromkeys(off, Switch)
     place = {
         "__module__": owner.__module__,
         "__qualname__": owner.__qualname__,
