@@ -15,6 +15,7 @@ TARGET = ROOT / ".github" / "screenshots"
 # name: page, what to scroll to, width, height, colours
 TO_THE_END = """films => films.forEach(film => {
     film.closest("figure").querySelector("[value=skip]")?.click();
+    document.activeElement.blur();
     film.value = film.max; film.dispatchEvent(new Event("input", {bubbles: true})); })"""
 VIEWS: dict[str, tuple[str, str, int, int, Any]] = {
     "welcome": ("index.html", "h1", 1200, 760, "light"),
