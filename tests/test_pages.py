@@ -134,7 +134,7 @@ FROM_PICTURE_TO_SLIDER = """(film) => {
 def test_where_a_page_is_doubled_a_film_fits_on_the_screen_with_its_sliders(
     name: str, visit: Any
 ) -> None:
-    if "cil-moving" not in (SITE / name).read_text(encoding="utf-8"):
+    if '"cil-figure cil-moving"' not in (SITE / name).read_text(encoding="utf-8"):
         return
     page = visit(name, width=640)
     page.set_viewport_size({"width": 640, "height": 400})

@@ -13,7 +13,7 @@ ROOT = Path(cilkit.__file__).parent.parent
 
 
 def source(thing: Any) -> "Code":
-    """Show the code of a function, a class or a module, and where it is."""
+    """Show a function, a class or a module as it is written, and where it is."""
     thing = inspect.unwrap(thing)  # a decorator may come from another file
     lines, first = inspect.getsourcelines(thing)
     path = Path(str(inspect.getsourcefile(thing))).relative_to(ROOT).as_posix()
