@@ -43,8 +43,9 @@ Herding = Callable[[Tensor, int], list[int]]
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """Tiny tensors leave nothing to share among threads."""
+    """Tiny tensors leave nothing to share among threads, here and in what a test starts."""
     torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # as torchrun has it: several threads that wait use a core
 
 
 class TinyBackbone(nn.Module):
