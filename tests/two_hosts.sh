@@ -149,26 +149,23 @@ wait_for_records() {
 # check NAME: compare host 1's records with those of the run on one host; host 2 must have none.
 check() {
     "$BIN/python" - "$WORK/one-host" "$WORK/$1-host1" <<'PYTHON' || fail "$1: the records differ"
-import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 
-CHANGING = {"versions", "machine", "started", "seconds"}  # with the hour and the machine
+from cilkit import read_records
+from cilkit.runs.records import stage_records
 
-
-def read(folder: str) -> list[dict[str, object]]:
-    lines = (Path(folder) / "records.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k not in CHANGING} for line in lines]
-
-
-expected, found = map(read, sys.argv[1:])
-if sum(bool(record.get("fingerprint")) for record in expected) != 5:
+expected, found = (read_records(Path(folder)) for folder in sys.argv[1:])
+if sum(bool(record.fingerprint) for record in stage_records(expected)) != 5:
     sys.exit("  the run on one host has not left five stages with fingerprints")
 if len(expected) != len(found):
     sys.exit(f"  {len(expected)} records on one host, {len(found)} on two")
 for number, (one, two) in enumerate(zip(expected, found, strict=True), start=1):
-    if differ := [name for name in one.keys() | two.keys() if one.get(name) != two.get(name)]:
-        sys.exit(f"  record {number}, {one['kind']}: {', '.join(sorted(differ))}")
+    if one != two:  # but for the hour, the machine and how long it took
+        names = [f.name for f in fields(one) if f.compare]
+        differ = [name for name in names if getattr(one, name, None) != getattr(two, name, None)]
+        sys.exit(f"  record {number}, {type(one).__name__}: {', '.join(differ)}")
 PYTHON
     [[ ! -e $WORK/$1-host2 ]] || fail "$1: host 2 made a folder, which only process 0 should"
 }
