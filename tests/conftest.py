@@ -190,3 +190,22 @@ def browser() -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=BROWSER, args=flags)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def show(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open a page that holds some HTML, with a style and a script of ours."""
+    pages = []
+
+    def open_page(html: str, *, style: str = "", script: str = "", **options: Any) -> Any:
+        pages.append(page := browser.new_page(**options))
+        page.set_content(html)
+        if style:
+            page.add_style_tag(content=style)
+        if script:
+            page.add_script_tag(content=script)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()

@@ -32,6 +32,7 @@ from cilkit.experiment import first_records, take_up
 from cilkit.machine.stopping import Stopped, stoppable
 from cilkit.runs.checkpoint import NEWEST, PREVIOUS, Checkpoint, load
 from cilkit.runs.folder import find_run
+from cilkit.runs.records import run_record
 
 STOP_AFTER = 5  # records: in the second stage, so that there is a bit of everything
 EXPLODED = "exploded"
@@ -173,8 +174,7 @@ class Victim:
         """Do what `run` does before it starts to learn."""
         found = find_run(folder, QUICK, resume=True)
         assert found is not None
-        # The first record is a `RunRecord`; a list of records does not say so.
-        first_records(self.records[0], found, None)  # type: ignore[arg-type]
+        first_records(run_record(self.records), found, None)
         take_up(deepcopy(self.learner), self.scenario, found)
         return found
 

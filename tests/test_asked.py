@@ -194,14 +194,9 @@ def test_a_choice_is_told_what_stands_in_the_text(
 
 
 @pytest.fixture
-def fresh(browser: Any) -> Iterator[Any]:
+def fresh(show: Any) -> Any:
     """Open a page that holds one question with choices, which nobody has answered."""
-    page = browser.new_page()
-    page.set_content(questions(ALIGNMENT)[0])
-    page.add_style_tag(content=STYLE)
-    page.add_script_tag(content=SCRIPT)
-    yield page
-    page.close()
+    return show(questions(ALIGNMENT)[0], style=STYLE, script=SCRIPT)
 
 
 @pytest.mark.slow

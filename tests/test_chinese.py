@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,17 +138,14 @@ def test_what_figures_can_be_set_to_has_a_chinese_word(name: str) -> None:
 
 
 @pytest.fixture
-def chinese(browser: Any) -> Iterator[Any]:
+def chinese(show: Any) -> Any:
     """Open a Chinese page with a film, a guess, and two things of the theme."""
     guess = Guess("What accuracy do you expect of WA at the end, on all 6 classes?", 40.0)
     frames = [Frame("stage 1", "one", ""), Frame("stage 2", "two", "", step="align")]
     film = Moving("A film", "It moves.", "stage", frames, guess=guess)._repr_html_()
     theme = '<button title="Search">Search</button><p class="prev-next-subtitle">next</p>'
-    page = browser.new_page()
-    page.set_content(f'<html lang="zh-CN"><body>{theme}{film}<p>Search</p></body></html>')
-    page.add_script_tag(content=SCRIPT)
-    yield page
-    page.close()
+    body = f"<body>{theme}{film}<p>Search</p></body>"
+    return show(f'<html lang="zh-CN">{body}</html>', script=SCRIPT)
 
 
 @pytest.mark.slow

@@ -70,8 +70,7 @@ def minutes(path: Path) -> float:
     shown = [c for c in cells(path, "code") if "hide-input" not in c["metadata"].get("tags", [])]
     read += sum(bool(line.strip()) for c in shown for line in c["source"]) / 30
     outputs = json.dumps([c["outputs"] for c in cells(path, "code")])
-    still = outputs.count("cil-still") + outputs.count('"image/')  # nothing to set
-    looked = outputs.count("<figure ") - outputs.count("cil-still") + 0.5 * still
+    looked = outputs.count("<figure ") + 0.5 * outputs.count('"image/')
     done = 5 * len(cells(path, "code", "exercise"))
     return read + looked + done + 1 + 1.5  # two questions, one exercise on paper
 

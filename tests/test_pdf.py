@@ -268,4 +268,4 @@ def test_the_welcome_page_leads_to_it() -> None:
 
 
 def test_its_weight_is_modest() -> None:
-    assert PRINTED.stat().st_size < 11_000_000
+    assert PRINTED.stat().st_size < 10_000_000

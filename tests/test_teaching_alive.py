@@ -14,7 +14,10 @@ from cilkit.teaching.chapters.nearest import cost_of_herding, nearest_mean_by_bu
 
 def figure(says: str = "x is 2") -> Alive:
     controls = [slider("x", "x", 1, 4, 2, power=True)]
-    draw = lambda x: Shown([f"<circle r='{x}'/>"], says)  # noqa: E731
+
+    def draw(x: float) -> Shown:
+        return Shown([f"<circle r='{x}'/>"], says)
+
     return Alive("gamma", "a < b", "d", {"x": "</script>"}, controls, draw, [Panel(10, 10)])
 
 

@@ -101,11 +101,9 @@ OVERLAPS = """() => [...document.querySelectorAll("svg")].flatMap(svg => {
 @pytest.mark.slow
 @needs_browser
 @every_picture
-def test_words_lie_inside_a_drawing_and_beside_each_other(name: str, browser: Any) -> None:
-    page = browser.new_page(viewport={"width": 360, "height": 900})
-    page.set_content(PICTURES[name]()._repr_html_())
+def test_words_lie_inside_a_drawing_and_beside_each_other(name: str, show: Any) -> None:
+    page = show(PICTURES[name]()._repr_html_(), viewport={"width": 360, "height": 900})
     assert page.evaluate(OVERLAPS) == []
-    page.close()
 
 
 # iCaRL

@@ -42,6 +42,23 @@ def test_a_toolkits_row_is_what_was_measured(toolkit: str, page: Path) -> None:
     assert row.endswith(numbers)
 
 
+def test_the_readmes_sentences_say_what_was_measured() -> None:
+    says = " ".join(PAGES[0].read_text("utf-8").split())
+    half = {run["toolkit"]: run for run in RECORD["runs"] if run["percent"] == SHOWN / 2}
+    ours, plainly, theirs = (
+        seconds_per_1000_passes(half[name])
+        for name in ("cilkit as it comes", "cilkit float32", "PyCIL")
+    )
+    ratios = f"{theirs / ours:.2f} times ours as it comes, and {theirs / plainly:.2f} times ours"
+    assert f"At half the size PyCIL takes {ratios} in float32" in says
+    twice, once = (
+        half[f"cilkit as it comes{more}"]["cpu_seconds"] for more in (", tested twice", "")
+    )
+    assert f"{twice:.0f} in place of {once:.0f} CPU s at half the size" in says
+    for toolkit, (all_lines, core) in RECORD["lines_that_ran"].items():
+        assert f"{toolkit} {all_lines} and {core}" in says
+
+
 def test_in_float32_all_toolkits_take_about_the_same() -> None:
     slowest, quickest = (
         extreme(seconds_per_1000_passes(run_of(toolkit)) for toolkit in TOOLKITS if plain(toolkit))

@@ -16,6 +16,7 @@ from copy import copy
 from datetime import date
 from html import escape
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,8 +38,10 @@ SHORT = 12  # a moving figure of at most so many frames is printed with what eac
 # What is marked though it looks like all else, by the highlighter above all: each is an element of
 # the PDF, and elements are most of its weight.
 PLAIN = "pre span:is(.n, .nn, .o, .p, .w, :not([class])), code > .pre"
-PLAIN += ", .sig span:is(.pre, .n, .o, .p, .w, .sig-paren)"
+PLAIN += ", .sig span:is(.pre, .n, .o, .p, .w, .sig-paren, .sig-return, .sig-return-typehint)"
 PLAIN += ", a > .std-doc, :is(td, th) > p:only-child"
+# The parts and lines of a string have one colour: those that follow each other become one.
+STRINGS = "pre span:is(.sa, .s1, .s2, .sd, .si)"
 # Matplotlib's fonts: the same pages on any machine.
 FONTS = {
     "STIXGeneral": "Text; font-weight: normal; font-style: normal",
@@ -107,6 +110,12 @@ def thin_out(body: Tag) -> None:
     """Leave the colours of code, and no more of its markup; tell code that must be cut."""
     for tag in body.select(PLAIN):
         tag.unwrap()
+    for later, earlier in pairwise(body.select(STRINGS)[::-1]):
+        if (gap := earlier.next_sibling) and str(gap).isspace() and gap.next_sibling is later:
+            earlier.append(gap)
+        if earlier.next_sibling is later:
+            earlier.extend(later.contents[:])
+            later.decompose()
     for code in body("pre"):
         code["class"] = "long" if code.get_text().count("\n") > PAGE_LINES else "short"
 
@@ -292,6 +301,8 @@ def main() -> None:
     site, document = BUILD / "html", BUILD / "print.html"
     document.write_text(compose(site), encoding="utf-8")
     writer = PdfWriter(clone_from=BytesIO(print_twice(document, browser)))
+    for sheet in writer.pages:
+        sheet.compress_content_streams(level=9)
     facts = {f"/{key.capitalize()}": value for key, value in about().items()}
     writer.add_metadata(facts | {"/Creator": "book/tools/pdf.py"})
     writer.pdf_header = "%PDF-1.4"  # what Chromium had written

@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 
 import torch
 from torch import Tensor
@@ -27,7 +28,7 @@ AT_ONCE = 256  # images for which a worker is asked at a time
 def check_torchvision() -> None:
     """Refuse a torchvision that was built for another torch: what it says names neither."""
     try:
-        import torchvision  # noqa: F401  # to import it is the check
+        import_module("torchvision")
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(

@@ -59,6 +59,7 @@ class Moving:
             f"<tr><td>{escape(frame.at)}</td><td>{escape(frame.says)}</td></tr>"
             for frame in self.frames
         )
+        frames = json.dumps([astuple(frame) for frame in self.frames])
         return (
             f'<figure class="cil-figure cil-moving">{style()}'
             f"<figcaption>{escape(self.title)} <small>recorded</small></figcaption>"
@@ -66,14 +67,9 @@ class Moving:
             f'<output aria-live="off">{escape(first.at)}: {escape(first.says)}</output></div>'
             f"{asked(self.guess) if self.guess else ''}"
             f"<details><summary>As text</summary><table>{rows}</table></details>"
-            f'<script type="application/json">{for_script(self.data())}</script>'
+            f'<script type="application/json">{for_script(frames)}</script>'
             f"<script>{asset('moving.js')}</script></figure>"
         )
-
-    def data(self) -> str:
-        """Return the frames as JSON."""
-        length = 5 if any(frame.group or frame.step for frame in self.frames) else 3
-        return json.dumps([astuple(frame)[:length] for frame in self.frames])
 
     def __repr__(self) -> str:
         lines = [f"{frame.at}: {frame.says}" for frame in self.frames]
