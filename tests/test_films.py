@@ -23,7 +23,7 @@ FILMS = {
     "plain": Moving("Plain", "A circle grows.", "step", PLAIN, printed=2),
     "grouped": Moving("Grouped", "It grows twice.", "epoch", GROUPED, printed=4, groups="stage"),
     "asking": Moving(
-        "Asking", "It grows.", "step", PLAIN, guess=Guess("How many at the end?", 62.5)
+        "Asking", "It grows.", "step", PLAIN, guess=Guess("How many at the end?", 60.0)
     ),
     "to be read": Moving("To be read", "It grows.", "step", PLAIN, play=False),
 }
@@ -153,7 +153,8 @@ def test_a_film_that_asks_does_not_move_before_there_is_an_answer(visit: Visit) 
 
 
 @pytest.mark.parametrize(
-    ("guess", "verdict"), [("70", "7.5 points too high"), ("40", "22.5 points too low")]
+    ("guess", "verdict"),
+    [("70", "10.0 points too high"), ("40", "20.0 points too low"), ("60", "just that")],
 )
 def test_a_guess_is_kept_and_compared_with_the_answer_at_the_end(
     guess: str, verdict: str, visit: Visit

