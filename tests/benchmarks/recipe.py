@@ -5,13 +5,13 @@
 It takes about 20 minutes of one core for each change, so `make bench` leaves it out; `--stages 3`
 stops each run after 70 classes, and the same command without it goes on from there. Changes that
 begin after the first stage share it: it is that of `cilkit compare` in the same folder, or of `wa`,
-which is begun where there is none.
+which is begun where there is none. `tricks` goes on where this ends.
 """
 
 import argparse
 import signal
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,22 +66,29 @@ class StopAfter:
                 ASKED.append(signal.SIGTERM)
 
 
-def learn(name: str, config: Config, out: Path, stages: int) -> None:
-    """Train WA with one change; go on with what is there."""
-    folder, first = out / f"{name}-seed{config.seed}", out / f"first-stage-seed{config.seed}"
-    changed = replace(config, **CHANGES[name])
-    start = None if name in FROM_THE_START else find_first_stage(first, config)
-    if name not in ("wa", *FROM_THE_START) and start is None:
-        learn("wa", config, out, stages=1)
-        start = find_first_stage(first, config)
-    keep = [KeepFirstStage(folder, first)] if name == "wa" else []
-    observers: list[Observer] = [Console(), StopAfter(stages), *keep]
-    try:
-        run(changed, folder, observers, resume=True, start=start)
-    except Stopped:
-        pass  # saved; a later call goes on
-    finally:
-        ASKED.clear()
+@dataclass(frozen=True)
+class Study:
+    """Changes by name, each of them alone: the first one changes nothing."""
+
+    changes: Mapping[str, Mapping[str, Any]]
+    apart: Sequence[str]  # begin with the first stage, so they cannot share it
+
+    def learn(self, name: str, config: Config, out: Path, stages: int) -> None:
+        """Train with one change; go on with what is there."""
+        folder, first = out / f"{name}-seed{config.seed}", out / f"first-stage-seed{config.seed}"
+        changed, unchanged = replace(config, **self.changes[name]), next(iter(self.changes))
+        start = None if name in self.apart else find_first_stage(first, config)
+        if name not in (unchanged, *self.apart) and start is None:
+            self.learn(unchanged, config, out, stages=1)
+            start = find_first_stage(first, config)
+        keep = [KeepFirstStage(folder, first)] if name == unchanged else []
+        observers: list[Observer] = [Console(), StopAfter(stages), *keep]
+        try:
+            run(changed, folder, observers, resume=True, start=start)
+        except Stopped:
+            pass  # saved; a later call goes on
+        finally:
+            ASKED.clear()
 
 
 def table(out: Path, names: Iterable[str], seeds: Iterable[int]) -> str:
@@ -95,25 +102,28 @@ def table(out: Path, names: Iterable[str], seeds: Iterable[int]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def main(study: Study, base: Config, out: Path, description: str) -> None:
     """Run the changes that are named, or all; print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.recipe", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(CHANGES)}; default: all")
-    parser.add_argument("--data-path", type=as_path, default=BASE.data_path)
-    parser.add_argument("--out", type=as_path, default=Path("runs/recipe"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(study.changes)}; default: all")
+    parser.add_argument("--data-path", type=as_path, default=base.data_path)
+    parser.add_argument("--out", type=as_path, default=out)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[base.seed])
     parser.add_argument("--stages", type=int, default=0, help="stop after so many; 0: go through")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--validation", type=float, default=base.validation)
     given = parser.parse_args()
-    names = given.names or list(CHANGES)
+    names = given.names or list(study.changes)
     for name in names:
-        lookup("change", name, CHANGES)
+        lookup("change", name, study.changes)
+    same = {"data_path": given.data_path, "threads": given.threads, "validation": given.validation}
     for seed in given.seeds:
-        config = replace(BASE, seed=seed, data_path=given.data_path, threads=given.threads)
         for name in names:
-            learn(name, config, given.out, given.stages)
+            study.learn(name, replace(base, seed=seed, **same), given.out, given.stages)
     print(table(given.out, names, given.seeds))
 
 
 if __name__ == "__main__":
-    main()
+    main(Study(CHANGES, FROM_THE_START), BASE, Path("runs/recipe"), str(__doc__))
