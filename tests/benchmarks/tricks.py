@@ -192,15 +192,15 @@ class Growing(WA):
     """Images of 24 pixels in the first half of a stage; the saving buys a quarter more epochs."""
 
     def __init__(self, model: CilModel, config: Any) -> None:
-        """Watch what the normaliser is given."""
+        """Watch what the normaliser makes, the teacher's copy, too."""
         super().__init__(model, config)
-        model.normalise.register_forward_hook(self.smaller)
 
-    def smaller(self, module: nn.Module, given: Any, pixels: Tensor) -> Tensor | None:
-        """Shrink training images while the stage is young."""
-        epochs = self.config.plan(self.progress.stages_done).epochs
-        young = module.training and 2 * self.progress.epoch < epochs
-        return F.interpolate(pixels, 24, mode="area") if young else None
+        def smaller(module: nn.Module, given: Any, pixels: Tensor) -> Tensor | None:
+            epochs = config.plan(self.progress.stages_done).epochs
+            young = torch.is_grad_enabled() and 2 * self.progress.epoch < epochs
+            return F.interpolate(pixels, 24, mode="area") if young else None
+
+        model.normalise.register_forward_hook(smaller)
 
 
 TRICKS: dict[str, type[WA]] = {
