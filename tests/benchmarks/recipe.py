@@ -10,7 +10,7 @@ which is begun where there is none. `tricks` goes on where this ends.
 
 import argparse
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "steps": {"schedule": "step", "base_milestones": (5, 10, 14), "milestones": (4, 7, 10)},
 }
 FROM_THE_START = ("bias", "clip", "lr-0.2-clip", "brightness", "float32", "steps")  # stage 1, too
+FIRSTS = {name: name for name in FROM_THE_START}
 
 
 class StopAfter:
@@ -71,20 +72,23 @@ class Study:
     """Changes by name, each of them alone: the first one changes nothing."""
 
     changes: Mapping[str, Mapping[str, Any]]
-    apart: Sequence[str]  # begin with the first stage, so they cannot share it
+    firsts: Mapping[str, str]  # whose first stage a change begins with, if not the first one's
 
     def learn(self, name: str, config: Config, out: Path, stages: int) -> None:
         """Train with one change; go on with what is there."""
-        folder, first = out / f"{name}-seed{config.seed}", out / f"first-stage-seed{config.seed}"
-        changed, unchanged = replace(config, **self.changes[name]), next(iter(self.changes))
-        start = None if name in self.apart else find_first_stage(first, config)
-        if name not in (unchanged, *self.apart) and start is None:
-            self.learn(unchanged, config, out, stages=1)
-            start = find_first_stage(first, config)
-        keep = [KeepFirstStage(folder, first)] if name == unchanged else []
+        unchanged = next(iter(self.changes))
+        leader = self.firsts.get(name, unchanged)
+        first = out / f"first-stage-{'' if leader == unchanged else leader + '-'}seed{config.seed}"
+        leads = replace(config, **self.changes[leader])
+        start = find_first_stage(first, leads)
+        if name != leader and start is None:
+            self.learn(leader, config, out, stages=1)
+            start = find_first_stage(first, leads)
+        folder = out / f"{name}-seed{config.seed}"
+        keep = [KeepFirstStage(folder, first)] if name == leader else []
         observers: list[Observer] = [Console(), StopAfter(stages), *keep]
         try:
-            run(changed, folder, observers, resume=True, start=start)
+            run(replace(config, **self.changes[name]), folder, observers, resume=True, start=start)
         except Stopped:
             pass  # saved; a later call goes on
         finally:
@@ -126,4 +130,4 @@ def main(study: Study, base: Config, out: Path, description: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Study(CHANGES, FROM_THE_START), BASE, Path("runs/recipe"), str(__doc__))
+    main(Study(CHANGES, FIRSTS), BASE, Path("runs/recipe"), str(__doc__))

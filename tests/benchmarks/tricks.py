@@ -114,6 +114,17 @@ class Packed(WA):
         return facts | {"bytes": self.own["sizes"].sum().item()}
 
 
+class PackedAlike(Packed):
+    """New images are packed, too, once there are exemplars: else what is sharp is new."""
+
+    def samples(self, stage: Stage) -> Samples:
+        """Pack the new images; they are trained on, and chosen from as they were."""
+        if stage.n_old == 0:
+            return super().samples(stage)
+        images = [self.packed(image)[0] for image in stage.train.images()]
+        return Samples.of(torch.stack(images), stage.train.labels) + self.memory.exemplars
+
+
 class Whitened(WA):
     """The first convolution starts with the patches' own directions, each of unit variance."""
 
@@ -208,6 +219,7 @@ TRICKS: dict[str, type[WA]] = {
     "averaged": Averaged,
     "balanced": Balanced,
     "packed": Packed,
+    "packed-alike": PackedAlike,
     "whitened": Whitened,
     "muon": Muon,
     "growing": Growing,
@@ -224,11 +236,15 @@ CHANGES: dict[str, dict[str, Any]] = {
     "batch-64": {"batch_size": 64, "lr": 0.14},  # the root of a half
     **{name: {"method": name} for name in TRICKS},
 }
-CHANGES["packed"] |= {"budget": 10_000, "epochs": 6}
+MORE = {"budget": 10_000, "epochs": 6}  # exemplars that are packed, and as many images seen
+CHANGES["packed"] |= MORE
+CHANGES["packed-alike"] |= MORE
 CHANGES["growing"] |= {"base_epochs": 20, "epochs": 15}
-APART = ("batch-64", "smoothing", "whitened", "muon", "growing")
+CHANGES |= {f"muon-lr-{lr}": {"method": "muon", "lr": lr} for lr in (0.03, 0.05, 0.1)}
+FIRSTS = {name: name for name in ("batch-64", "smoothing", "whitened", "muon", "growing")}
+FIRSTS |= {name: "muon" for name in CHANGES if name.startswith("muon-")}
 
 if __name__ == "__main__":
     METHODS.update(TRICKS)
     tuned = replace(PRESETS["cifar100-b50-10-short-tuned"], method="wa", validation=0.1)
-    main(Study(CHANGES, APART), tuned, Path("runs/tricks"), str(__doc__))
+    main(Study(CHANGES, FIRSTS), tuned, Path("runs/tricks"), str(__doc__))
