@@ -176,16 +176,19 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
 
 class MuonProgress(Progress):
-    """A progress whose optimizer is `MuonSteps`."""
+    """A progress whose optimizer is `MuonSteps`, in the first `stages`."""
+
+    def __init__(self, stages: int) -> None:
+        super().__init__()
+        self.stages = stages
 
     def start_phase(self, model: nn.Module, config: Config, plan: Plan, first: int) -> None:
         """Build SGD, and take its parameters over."""
         super().start_phase(model, config, plan, first)
-        if self.optimizer is not None and not isinstance(self.optimizer, MuonSteps):
-            before = self.optimizer
-            options = {
-                key: before.defaults[key] for key in ("momentum", "nesterov", "weight_decay")
-            }
+        before = self.optimizer
+        if type(before) is torch.optim.SGD and self.stages_done < self.stages:
+            names = ("momentum", "nesterov", "weight_decay")
+            options = {name: before.defaults[name] for name in names}
             self.optimizer = MuonSteps(before.param_groups[0]["params"], **options)
             self.optimizer.state.update(before.state)
 
@@ -193,10 +196,18 @@ class MuonProgress(Progress):
 class Muon(WA):
     """WA with another optimizer for the convolutions."""
 
+    stages: ClassVar[int] = 1000
+
     def __init__(self, model: CilModel, config: Any) -> None:
         """Exchange the progress, which builds optimizers."""
         super().__init__(model, config)
-        self.progress = MuonProgress()
+        self.progress = MuonProgress(self.stages)
+
+
+class MuonFirst(Muon):
+    """In the first stage alone."""
+
+    stages = 1
 
 
 class Growing(WA):
@@ -222,6 +233,7 @@ TRICKS: dict[str, type[WA]] = {
     "packed-alike": PackedAlike,
     "whitened": Whitened,
     "muon": Muon,
+    "muon-first": MuonFirst,
     "growing": Growing,
 }
 CHANGES: dict[str, dict[str, Any]] = {
@@ -239,8 +251,10 @@ CHANGES: dict[str, dict[str, Any]] = {
 MORE = {"budget": 10_000, "epochs": 6}  # exemplars that are packed, and as many images seen
 CHANGES["packed"] |= MORE
 CHANGES["packed-alike"] |= MORE
+CHANGES["packed-alike-lr-0.05"] = CHANGES["packed-alike"] | {"lr": 0.05}
 CHANGES["growing"] |= {"base_epochs": 20, "epochs": 15}
-CHANGES |= {f"muon-lr-{lr}": {"method": "muon", "lr": lr} for lr in (0.03, 0.05, 0.1)}
+CHANGES["muon-first-lr-0.1"] = {"method": "muon-first", "lr": 0.1}
+CHANGES |= {f"muon-lr-{lr}": {"method": "muon", "lr": lr} for lr in (0.02, 0.05, 0.1)}
 FIRSTS = {name: name for name in ("batch-64", "smoothing", "whitened", "muon", "growing")}
 FIRSTS |= {name: "muon" for name in CHANGES if name.startswith("muon-")}
 
