@@ -35,7 +35,6 @@ from cilkit.methods import METHODS
 from cilkit.methods.joint import Joint
 from cilkit.methods.replay import Replay
 from cilkit.model import CilModel, Normalise
-from cilkit.progress import Progress as Steps
 from cilkit.runs import checkpoint
 from cilkit.runs.checkpoint import Checkpoint
 from cilkit.runs.folder import append, check_same_data, find_run, keep_files, rewrite
@@ -268,7 +267,8 @@ def go_on(
     keep_stage(kept, learner, scenario.dataset, records)  # the last one may have ended without it
     rewrite(out, records)
     show(records, observers)
-    learner.progress.watchers = those_who_watch_steps(observers)
+    steps = [one.stepped for one in observers if hasattr(one, "stepped")]
+    learner.progress.watchers = steps if is_main() else []
     try:
         for record in timed(learn(learner, scenario), records):
             records.append(record)
@@ -376,11 +376,6 @@ def show(records: Iterable[Record], observers: Sequence[Observer]) -> None:
         for record in records:
             for observe in observers:
                 observe(record)
-
-
-def those_who_watch_steps(observers: Sequence[Observer]) -> list[Callable[[Steps], None]]:
-    """Return what observers want to be called after each step, in the main process."""
-    return [o.stepped for o in observers if hasattr(o, "stepped")] if is_main() else []
 
 
 def timed(records: Iterable[Progress], earlier: Sequence[Record]) -> Iterator[Progress]:

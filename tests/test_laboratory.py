@@ -28,7 +28,7 @@ from cilkit.data.sources.digits import digits
 from cilkit.functional import alignment, distillation_loss
 from cilkit.teaching import laboratory
 from cilkit.teaching.lab import packed_digits
-from cilkit.teaching.lab.laboratory import part
+from cilkit.teaching.moving import asset
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -98,7 +98,7 @@ def test_the_network_sees_pixels_normalised_as_the_package_does(page: Any) -> No
 
 def test_digits_and_engine_are_small() -> None:
     assert len(json.dumps(packed_digits())) <= 100_000
-    assert len(part("engine.js").encode()) < 25_000
+    assert len(asset("lab/engine.js").encode()) < 25_000
 
 
 # Distillation

@@ -31,8 +31,7 @@ class Loader:
         self.config, self.device = config, device
         self.count, self.labels = len(samples), samples.labels.to(device)
         if config.augment == "timm":
-            done = images_one_by_one(samples, timm_transform(dataset, config), config)
-            self.images = pixels_again(done, dataset, device)
+            self.images = images_one_by_one(samples, dataset, config, device)
         else:
             self.images = images_in_batches(samples.to(device), config, device)
 
@@ -74,25 +73,20 @@ def images_in_batches(samples: Samples, config: Config, device: torch.device) ->
 
 
 def images_one_by_one(
-    samples: Samples, transform: Callable[..., Tensor], config: Config
+    samples: Samples, dataset: DataSet, config: Config, device: torch.device
 ) -> ImageSource:
-    """Transform image after image, in `workers` processes that live as long as the stage."""
+    """Transform image after image, in `workers` processes that live as long as the stage.
+
+    timm's normalisation, which must come before it erases, is taken back: the model does it again.
+    """
     sampler: list[list[tuple[int, int]]] = []
-    loader = in_workers(OneByOne(samples, transform), config.workers, batch_sampler=sampler)
-
-    def batches(positions: list[Tensor], seed: int, start: int) -> Iterator[Tensor]:
-        sampler[:] = [[(position, seed) for position in batch.tolist()] for batch in positions]
-        yield from results(loader)
-
-    return batches
-
-
-def pixels_again(source: ImageSource, dataset: DataSet, device: torch.device) -> ImageSource:
-    """Take back timm's normalisation, which must come before it erases: the model does it again."""
+    items = OneByOne(samples, timm_transform(dataset, config))
+    loader = in_workers(items, config.workers, batch_sampler=sampler)
     normalise = Normalise(dataset.mean, dataset.std).to(device)
 
     def batches(positions: list[Tensor], seed: int, start: int) -> Iterator[Tensor]:
-        for images in source(positions, seed, start):
+        sampler[:] = [[(position, seed) for position in batch.tolist()] for batch in positions]
+        for images in results(loader):
             yield normalise.undo(images.to(device, non_blocking=True))
 
     return batches

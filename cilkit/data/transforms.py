@@ -19,13 +19,9 @@ def random_crop(images: Tensor, config: Config) -> Tensor:
     """Shift each image by up to `padding` pixels, black moving in: (B, C, H, W) -> the same."""
     if config.padding == 0:
         return images
-    padded, (height, width) = (
-        torch.nn.functional.pad(images, [config.padding] * 4),
-        images.shape[2:],
-    )
-    windows = padded.unfold(2, height, 1).unfold(
-        3, width, 1
-    )  # (B, C, shifts, shifts, H, W): a view
+    height, width = images.shape[2:]
+    padded = torch.nn.functional.pad(images, [config.padding] * 4)
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (B, C, shifts, shifts, H, W)
     top, left = torch.randint(2 * config.padding + 1, (2, len(images))).to(images.device)
     return windows[torch.arange(len(images), device=images.device), :, top, left]
 

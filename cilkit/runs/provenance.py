@@ -22,16 +22,8 @@ from cilkit.machine.processes import from_main, world_size
 from cilkit.runs.fingerprint import fingerprint
 from cilkit.runs.records import RunRecord
 
-PACKAGES = (
-    "cilkit",
-    "torch",
-    "torchvision",
-    "timm",
-    "continuum",
-    "numpy",
-    "scikit-learn",
-    "pillow",
-)
+PACKAGES = ["cilkit", "torch", "torchvision", "timm", "continuum", "numpy"]
+PACKAGES += ["scikit-learn", "pillow"]
 
 
 def describe(config: Config, scenario: Scenario, arithmetic: str = "") -> RunRecord:
@@ -96,17 +88,10 @@ def versions() -> dict[str, str]:
 @cache  # a program computes with what it has read, whatever is checked out while it runs
 def commit() -> str:
     """Return the commit of the sources, with a '+' if they have changed since, or 'unknown'."""
-    command = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty=+",
-    ]
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+"]
+    how: Any = {"cwd": Path(__file__).parent, "capture_output": True, "text": True, "check": True}
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, **how).stdout.strip()
     except (OSError, subprocess.CalledProcessError):  # no git, or not a checkout
         return "unknown"
 

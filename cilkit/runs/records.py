@@ -7,7 +7,7 @@ have equal records; what depends on the hour or the machine is left out of the c
 
 import json
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -43,27 +43,19 @@ def dumps(value: Any, **options: Any) -> str:
     try:
         return json.dumps(value, **options)
     except ValueError:
-        return json.dumps(without_nan(value), **options)
+        finite = replaced(value, lambda x: x if x is not None and isfinite(x) else None)
+        return json.dumps(finite, **options)
 
 
-def without_nan(value: Any) -> Any:
-    """Return a value of JSON's with None for each number that does not exist."""
+def replaced(value: Any, new: Callable[[Any], Any]) -> Any:
+    """Return a value of JSON's with each number, or null, replaced by what `new` makes of it."""
     if isinstance(value, Examination | Cost):
         value = vars(value)
     if isinstance(value, dict):
-        return {name: without_nan(part) for name, part in value.items()}
+        return {name: replaced(part, new) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [without_nan(part) for part in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
-
-
-def with_nan(value: Any) -> Any:
-    """Return what JSON holds of numbers with NaN for null."""
-    if isinstance(value, dict):
-        return {name: with_nan(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [with_nan(part) for part in value]
-    return nan if value is None else value
+        return [replaced(part, new) for part in value]
+    return new(value) if isinstance(value, float | None) else value
 
 
 @dataclass(frozen=True)
@@ -127,9 +119,8 @@ class Cost:
     images: float = nan  # trained on, epoch by epoch
     flops: float = nan  # a multiplication and an addition are two
     parameters: float = nan  # of the model, after the stage
-    kept: float = (
-        nan  # bytes for later stages beside the model: old images, the method's own numbers
-    )
+    # bytes for later stages beside the model: old images, the method's own numbers
+    kept: float = nan
 
 
 @dataclass(frozen=True)
@@ -173,7 +164,7 @@ def from_json(line: str) -> Record:
     values = json.loads(line)
     kind = KINDS[values.pop("kind")]
     if kind is not RunRecord and "null" in line:
-        values = with_nan(values)
+        values = replaced(values, lambda number: nan if number is None else number)
     return kind(**values)
 
 

@@ -15,12 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from cilkit.metrics import accuracy_matrix
-from cilkit.runs.records import (
-    Record,
-    RunRecord,
-    epoch_records,
-    stage_records,
-)
+from cilkit.runs.records import Record, RunRecord, epoch_records, stage_records
 from cilkit.show.fonts import legible
 from cilkit.show.layout import (
     INK,

@@ -125,7 +125,7 @@ def table(rows: list[Row]) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
-def contact_sheet(dataset: DataSet, *, title: str | None = None) -> Figure:
+def contact_sheet(dataset: DataSet) -> Figure:
     """Draw up to a hundred training images: ten of each class, or one of each, by their names."""
     n = len(dataset.class_names)
     names = legible(dataset.class_names, range(n))
@@ -142,6 +142,4 @@ def contact_sheet(dataset: DataSet, *, title: str | None = None) -> Figure:
             image = dataset.train.take(positions[i : i + 1]).images()[0].permute(1, 2, 0).numpy()
             ax.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
             ax.set_title(short(names[label]), fontsize=7, pad=2, parse_math=False)
-    if title:
-        figure.suptitle(title, parse_math=False)
     return figure

@@ -114,7 +114,7 @@ def style() -> str:
 
 @cache
 def asset(name: str) -> str:
-    """Return a file that lies beside this one."""
+    """Return a file that lies beside this one, or in a folder there."""
     return (files("cilkit.teaching") / name).read_text(encoding="utf-8").strip()
 
 

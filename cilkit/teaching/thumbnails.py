@@ -10,18 +10,11 @@ from torch import Tensor
 
 def thumbnail(image: Tensor, x: float, y: float, size: float) -> str:
     """Draw an image, (1 or 3, H, W) uint8, as a square of `size` pixels of the figure."""
-    return embedded(image, x, y, size, size, "png")
-
-
-def embedded(
-    image: Tensor, x: float, y: float, width: float, height: float, kind: str, **how: Any
-) -> str:
-    """Draw an image, (1 or 3, H, W) uint8, from a file of this kind; `how` Pillow is to save it."""
-    return drawn(address(image, kind, **how), x, y, width, height)
+    return drawn(address(image, "png"), x, y, size, size)
 
 
 def address(image: Tensor, kind: str, **how: Any) -> str:
-    """Return an image, (1 or 3, H, W) uint8, as an address that holds its file."""
+    """Return an image, (1 or 3, H, W) uint8, as an address that holds its file, saved so."""
     file = io.BytesIO()
     Image.fromarray(image.permute(1, 2, 0).squeeze(2).numpy()).save(file, kind, **how)
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -167,11 +167,9 @@ def check_can_learn(run: Finished, given: DataSet) -> None:
             f"features in {given.name} have another scale than the run's: write both sets of "
             f"images by one call of `cilkit features`"
         )
-    in_files, count = (
-        "memory.paths" in run.checkpoint.tensors,
-        len(run.checkpoint.tensors["memory.labels"]),
-    )
-    if count and in_files != isinstance(given.train.store, Files):
+    memory = part(run.checkpoint.tensors, "memory")
+    in_files = "paths" in memory
+    if len(memory["labels"]) and in_files != isinstance(given.train.store, Files):
         kinds = ("arrays", "files") if in_files else ("files", "arrays")
         raise InputError(f"{given.name} holds {kinds[0]}, and the run's exemplars are {kinds[1]}")
 

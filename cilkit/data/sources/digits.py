@@ -20,10 +20,5 @@ def digits(config: Config) -> DataSet:
     train, test = train_test_split(rows, test_size=0.25, stratify=bunch.target, random_state=0)
     images = torch.from_numpy(bunch.images * (255 / 16)).round().byte().unsqueeze(1)
     labels = torch.from_numpy(bunch.target)
-    names = tuple(str(name) for name in bunch.target_names)
-    return image_set(
-        "digits",
-        Samples.of(images[train], labels[train]),
-        Samples.of(images[test], labels[test]),
-        names,
-    )
+    train, test = (Samples.of(images[part], labels[part]) for part in (train, test))
+    return image_set("digits", train, test, tuple(map(str, bunch.target_names)))

@@ -84,8 +84,7 @@ def read_split(file: Path) -> dict[str, Said]:
             again |= {path: None} if first is not now else {}
     if again:
         warnings.warn(
-            f"{str(file)!r} says more than once where to put {some(list(again))}",
-            stacklevel=2,
+            f"{str(file)!r} says more than once where to put {some(list(again))}", stacklevel=2
         )
     return said
 

@@ -41,7 +41,8 @@ def cut(model: CilModel, image: Shape) -> Cut:
     found: list[tuple[Shape, bool]] = [(image, False)]
 
     def note(layer: nn.Module, _: object, out: Tensor) -> None:
-        if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm2d) or pools(found, out):
+        pools = squeezed(out) != found[-1][0]
+        if pools or isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
             found.append((squeezed(out), isinstance(layer, nn.Conv2d | nn.Linear)))
 
     leaves = [layer for layer in model.backbone.modules() if not [*layer.children()]]
@@ -56,11 +57,6 @@ def cut(model: CilModel, image: Shape) -> Cut:
     weights = sum(part.numel() for part in model.backbone.parameters())
     head = model.classifier
     return Cut(shapes, layers, weights, tuple(head.weight.shape), head.head_sizes, logits.shape[1])
-
-
-def pools(found: Sequence[tuple[Shape, bool]], out: Tensor) -> bool:
-    """Tell whether a step without weights has made another shape."""
-    return squeezed(out) != found[-1][0]
 
 
 def squeezed(out: Tensor) -> Shape:
@@ -80,11 +76,11 @@ def runs(found: Sequence[tuple[Shape, bool]]) -> tuple[list[Shape], list[int]]:
     return shapes, layers
 
 
-def on_meta(name: str, classes: int, *, channels: int = 3) -> CilModel:
+def on_meta(name: str, classes: int) -> CilModel:
     """Return a model of shapes alone: no weights are stored, and nothing is computed."""
     with torch.device("meta"):
-        backbone = build_backbone(name, channels)
-        width = backbone(torch.zeros(1, channels, 224, 224)).shape[1]
+        backbone = build_backbone(name, channels=3)
+        width = backbone(torch.zeros(1, 3, 224, 224)).shape[1]
         model = CilModel(backbone, CilClassifier(width), nn.Identity())
         model.grow_to(classes)
     return model

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from cilkit.config import Config
@@ -14,7 +13,7 @@ from cilkit.machine.seeds import seed_all
 from cilkit.model import Normalise
 from cilkit.teaching.moving import Frame, Moving
 from cilkit.teaching.svg import text
-from cilkit.teaching.thumbnails import embedded
+from cilkit.teaching.thumbnails import address, drawn
 
 SIDE, LEFT, TOP = 72, 8, 24  # pixels of the figure: an image, the left edge, the first row
 
@@ -30,9 +29,9 @@ def draws_by_recipe(
     for number in range(draws):
         marks, says = "", []
         for column, name in enumerate(recipes, 1):
-            drawn = augmented(samples, dataset, replace(config, augment=name), number)
-            marks += shown(drawn, LEFT + column * (SIDE + 12))
-            says.append(f"{name} {(drawn.float() - original).abs().mean():.0f}")
+            after = augmented(samples, dataset, replace(config, augment=name), number)
+            marks += shown(after, LEFT + column * (SIDE + 12))
+            says.append(f"{name} {(after.float() - original).abs().mean():.0f}")
         change = f"mean change of a pixel, of 255: {', '.join(says)}"
         frames.append(Frame(f"draw {number + 1}", change, marks))
     return Moving(
@@ -50,6 +49,7 @@ def draws_by_recipe(
 def operations_of_timm(samples: Samples, magnitude: int = 9) -> Moving:
     """Show what each of the operations that timm's `rand` policy picks from does to some images."""
     from timm.data.auto_augment import rand_augment_choices, rand_augment_ops
+    from torchvision.transforms.functional import pil_to_tensor
 
     names = rand_augment_choices("")
     original, frames = samples.images(), []
@@ -57,7 +57,7 @@ def operations_of_timm(samples: Samples, magnitude: int = 9) -> Moving:
     grey = {"img_mean": (128,) * original.shape[1]}  # what moves in, for each colour
     for name, change in zip(names, rand_augment_ops(magnitude, 1.0, grey, names), strict=True):
         seed_all(0)
-        after = torch.stack([as_pixels(change(picture)) for picture in pictures])
+        after = torch.stack([pil_to_tensor(change(picture)) for picture in pictures])
         says = f"mean change of a pixel, of 255: {(after.float() - original).abs().mean():.0f}"
         frames.append(Frame(name, says, shown(after, LEFT, TOP + SIDE + 12, across=True)))
     return Moving(
@@ -94,13 +94,6 @@ def one_by_one(samples: Samples, dataset: DataSet, config: Config, seed: int) ->
     return (255 * pixels).round().clamp(0, 255).byte()
 
 
-def as_pixels(picture: Image.Image) -> Tensor:
-    """Return an image of Pillow's as (C, H, W) uint8."""
-    from torchvision.transforms.functional import pil_to_tensor
-
-    return pil_to_tensor(picture)
-
-
 def headings(names: Sequence[str]) -> str:
     """Write a name over each column."""
     middles = (LEFT + column * (SIDE + 12) + SIDE / 2 for column in range(len(names)))
@@ -112,4 +105,4 @@ def shown(images: Tensor, x: float, y: float = TOP, across: bool = False) -> str
     joined = torch.cat(list(images.expand(-1, 3, -1, -1)), 2 if across else 1)
     long = len(images) * SIDE
     width, height = (long, SIDE) if across else (SIDE, long)
-    return embedded(joined, x, y, width, height, "webp", quality=40)
+    return drawn(address(joined, "webp", quality=40), x, y, width, height)

@@ -74,10 +74,7 @@ def names(plot: Plot, marks: Sequence[tuple[float, float, float]], words: Sequen
     sizes = [(LETTER * len(name), LINE) for name in words]
     drawn = ""
     for name, box, place in zip(
-        words,
-        boxes,
-        places_beside(boxes, sizes, Box(left, high - LINE, right, low)),
-        strict=True,
+        words, boxes, places_beside(boxes, sizes, Box(left, high - LINE, right, low)), strict=True
     ):
         if not close(box, place):
             (x0, y0), (x1, y1) = box.middle, place.nearest(box.middle)

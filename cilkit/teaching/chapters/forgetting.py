@@ -15,7 +15,7 @@ Confusion = Sequence[Sequence[int]]
 GROUPS = "old", "new", ""  # the classes of marks; all together have no colour of their own
 
 
-def taken_for(records: Sequence[Record], title: str = "") -> Moving:
+def taken_for(records: Sequence[Record]) -> Moving:
     """Show what each class's test images are taken for after each stage: a frame for a class."""
     names, stages = run_record(records).class_names, stage_records(records)
     rows = [f"after stage {stage.stage + 1}" for stage in stages]
@@ -30,7 +30,7 @@ def taken_for(records: Sequence[Record], title: str = "") -> Moving:
         table = heat(shares, rows, names, cell=(52, 36), digits=0)
         frames.append(Frame(f"images of {name}", says, table))
     return Moving(
-        title or "What are the images of one class taken for? Percent, stage after stage",
+        "What are the images of one class taken for? Percent, stage after stage",
         "A table with a row for each stage and a column for each class that an image may be taken "
         "for. Each step of the slider shows the images of another class.",
         "class",

@@ -16,14 +16,14 @@ DRAWS = 40  # random choices that herding is compared with
 SIZE, COLUMNS, LEFT = 50, 5, 350  # of the images in the picture
 
 
-def herding_by_step(images: Tensor, features: Tensor, m: int = 10, title: str = "") -> Moving:
+def herding_by_step(images: Tensor, features: Tensor, m: int = 10) -> Moving:
     """Show which images of one class herding keeps, best first, and where their mean comes to lie.
 
     Images (N, C, H, W) uint8, and their features (N, D) as herding sees them.
     """
     steps = Steps(images, features, tuple(herd(features, m).tolist()))
     return Moving(
-        title or f"Which of these {len(images)} images does herding keep?",
+        f"Which of these {len(images)} images does herding keep?",
         "Left, the features of all images of one class in their two main directions, a cross at "
         "their mean; those kept are blue, in the order of choice, and a ring marks their mean. "
         "Right, the images kept, and how far the ring is from the cross, beside random choices.",

@@ -9,16 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cilkit.metrics import Matrix, Predictions, calibration_error, reliability
-from cilkit.teaching.alive import (
-    Alive,
-    Panel,
-    Shown,
-    choice,
-    field_of,
-    packed,
-    slider,
-    unpacked,
-)
+from cilkit.teaching.alive import Alive, Panel, Shown, choice, field_of, packed, slider, unpacked
 from cilkit.teaching.svg import Plot, text
 
 Sizes = NDArray[np.float64]  # classes of each stage

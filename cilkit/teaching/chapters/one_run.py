@@ -17,7 +17,7 @@ from cilkit.teaching.moving import Frame, Guess, Moving
 from cilkit.teaching.svg import Plot, heat
 
 
-def norms_by_epoch(records: Sequence[Record], title: str = "") -> Moving:
+def norms_by_epoch(records: Sequence[Record]) -> Moving:
     """Show the length of each class's prototype, epoch by epoch, and where alignment takes it."""
     run = run_record(records)
     moments = [r for r in records if isinstance(r, EpochRecord | StageRecord)]
@@ -29,7 +29,7 @@ def norms_by_epoch(records: Sequence[Record], title: str = "") -> Moving:
     frames = [norms_frame(plot, moment, sum(sizes[: moment.stage])) for moment in moments]
     labels = {float(i): name for i, name in enumerate(names)} if len(names) <= 20 else None
     return Moving(
-        title or "How long is each class's prototype?",
+        "How long is each class's prototype?",
         "One bar for each class known so far, old classes in blue, new ones in orange, with a "
         "dashed line at the mean of each. One slider chooses a stage, the other moves through its "
         "epochs; the alignment at its end is a step of its own.",

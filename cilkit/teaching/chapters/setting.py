@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Scenario, class_increments, class_order
@@ -26,12 +25,11 @@ def images_at_hand(scenario: Scenario) -> Alive:
 
     One image stands for each class of the data set; there is room for ten classes.
     """
-    last = scenario.stages[-1]
-    files = [
-        [address(image, "png") for image in originals(samples, scenario)]
-        for samples in (last.train_so_far, last.test)
-    ]
-    n, names = len(scenario.class_names), natural_names(scenario)
+    last, n = scenario.stages[-1], len(scenario.class_names)
+    places = [scenario.class_order.index(label) for label in range(n)]
+    firsts = (first_of_each(samples).images() for samples in (last.train_so_far, last.test))
+    files = [[address(images[place], "png") for place in places] for images in firsts]
+    names = [scenario.class_names[place] for place in places]
     hand = Hand(files, names)
     return Alive(
         "hand",
@@ -51,18 +49,6 @@ def images_at_hand(scenario: Scenario) -> Alive:
         hand.draw,
         [Panel(CELL * n + 8, 160, hand.heads())],
     )
-
-
-def originals(samples: Samples, scenario: Scenario) -> list[Tensor]:
-    """Return the first image of each class, by original label."""
-    firsts = first_of_each(samples).images()
-    return [firsts[scenario.class_order.index(label)] for label in range(len(firsts))]
-
-
-def natural_names(scenario: Scenario) -> list[str]:
-    """Return the names of classes by original label."""
-    places = range(len(scenario.class_names))
-    return [scenario.class_names[scenario.class_order.index(label)] for label in places]
 
 
 def first_of_each(samples: Samples) -> Samples:
@@ -182,7 +168,6 @@ def questions_by_stage(
     answers: Sequence[Sequence[Sequence[float]]],
     chances: Sequence[Sequence[float]],
     names: Sequence[str],
-    title: str = "",
 ) -> Moving:
     """Show right answers to several questions, on old classes and on new ones, against chance.
 
@@ -195,7 +180,7 @@ def questions_by_stage(
         for number, (row, chance) in enumerate(zip(answers, chances, strict=True), 1)
     ]
     return Moving(
-        title or "One network, one set of test images, several questions",
+        "One network, one set of test images, several questions",
         "Two bars for each question: the share of right answers on old classes in blue, on new "
         "ones in orange, after a stage. A line across them marks what guessing would give. The "
         "slider moves through the stages.",

@@ -11,7 +11,7 @@ from cilkit.teaching.svg import Plot
 WIDTH = 320  # of a panel
 
 
-def accuracy_by_class(runs: Mapping[str, Sequence[Record]], title: str = "") -> Moving:
+def accuracy_by_class(runs: Mapping[str, Sequence[Record]]) -> Moving:
     """Show the accuracy on each class after each stage: a panel for each run, by its name.
 
     All runs must have the same stages; there is room for two on a page, and for ten classes. What
@@ -26,7 +26,7 @@ def accuracy_by_class(runs: Mapping[str, Sequence[Record]], title: str = "") -> 
     moments = zip(*(stage_records(records) for records in runs.values()), strict=True)
     frames = [stage_frame(plot, dict(zip(runs, moment, strict=True))) for moment in moments]
     return Moving(
-        title or "How many test images of each class are recognised?",
+        "How many test images of each class are recognised?",
         "Panels of bars, one for each class seen so far, old classes in blue, new ones in orange. "
         "The slider moves through the stages, each of which brings new classes.",
         "stage",

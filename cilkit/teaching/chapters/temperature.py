@@ -48,11 +48,7 @@ def teacher_by_temperature(
                 320,
                 opinions.bars.axes({float(i): name for i, name in enumerate(names)}, [0, 50, 100]),
             ),
-            Panel(
-                340,
-                320,
-                opinions.entropies.axes({}, ticks) + LENGTHS.axes(TICKS, TENS),
-            ),
+            Panel(340, 320, opinions.entropies.axes({}, ticks) + LENGTHS.axes(TICKS, TENS)),
         ],
     )
 

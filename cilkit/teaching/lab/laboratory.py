@@ -3,13 +3,11 @@
 import json
 import re
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
 from cilkit.teaching.lab.pack import packed_digits
 from cilkit.teaching.moving import asset, for_script
 
-SCRIPTS = ("engine.js", "trainer.js", "lab.js")
+SCRIPTS = ("formulas.js", "lab/engine.js", "lab/trainer.js", "lab/lab.js")
 
 
 def laboratory() -> "Laboratory":
@@ -26,22 +24,16 @@ class Laboratory:
     def _repr_html_(self) -> str:
         """Return the figure, ready to be put into a page."""
         parts = {
-            "STYLE": asset("figures.css") + part("lab.css"),
+            "STYLE": asset("figures.css") + asset("lab/lab.css"),
             "TABLE": table(ladder()),
             "DIGITS": for_script(self.digits),
             # A block: a page may have two.
-            "SCRIPT": "\n".join(["{", asset("formulas.js"), *map(part, SCRIPTS), "}"]),
+            "SCRIPT": "\n".join(["{", *map(asset, SCRIPTS), "}"]),
         }
-        return re.sub(r"@([A-Z]+)@", lambda place: parts[place[1]], part("lab.html"))
+        return re.sub(r"@([A-Z]+)@", lambda place: parts[place[1]], asset("lab/lab.html"))
 
     def __repr__(self) -> str:
         return "the laboratory: it is to be seen in a notebook or in the book"
-
-
-@cache
-def part(name: str) -> str:
-    """Return a file that lies beside this one."""
-    return (files("cilkit.teaching.lab") / name).read_text(encoding="utf-8").strip()
 
 
 def ladder() -> dict[str, dict[str, list[float]]]:
@@ -49,7 +41,7 @@ def ladder() -> dict[str, dict[str, list[float]]]:
 
     `tests/benchmarks/laboratory.py` makes the record again.
     """
-    return json.loads(part("ladder.json"))["last"]
+    return json.loads(asset("lab/ladder.json"))["last"]
 
 
 def table(last: dict[str, dict[str, list[float]]]) -> str:
