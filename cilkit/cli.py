@@ -35,6 +35,7 @@ from cilkit.machine.processes import (
     told_rank,
 )
 from cilkit.machine.stopping import Stopped, stoppable
+from cilkit.memory import MemorySettings
 from cilkit.methods import METHODS
 from cilkit.methods.outside import add_installed, without_code
 from cilkit.presets import PRESETS, WHY_OWN
@@ -181,9 +182,8 @@ class Extend:
 
         out, resume = as_path(self.out), self.resume or is_restarted()
         from_main(lambda: check_out(out, resume, [*figure_names(), README, SUMMARY]))
-        names = ["increment", "dataset", "data_path", "split_file", "test_share", "budget"]
-        names += ["device", "precision", "workers"]
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        known = names_of(MemorySettings)
+        given = {name: one for name, one in vars(self).items() if name in known and one is not None}
         with stoppable():
             records = extend(
                 self.run,

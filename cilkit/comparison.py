@@ -70,7 +70,7 @@ def compare(
             folder, first = out / one.name, out / one.first
             shares = shares_first_stage(one.config)
             start = from_main(partial(find_first_stage, first, one.config)) if shares else None
-            keep = [KeepFirstStage(folder, first)] if shares and start is None else []
+            keep = [partial(keep_first_stage, folder, first)] if shares and start is None else []
             watch: list[Observer] = [*several(observers), *keep]
             how: Any = {"resume": resume, "start": start, "keep_stages": keep_stages}
             runs[one.label].append([*run(one.config, folder, watch, **how)])  # no learner stays
@@ -207,25 +207,13 @@ def find_first_stage(folder: Path, config: Config) -> Checkpoint | None:
     return None if differ or began_otherwise else found
 
 
-class KeepFirstStage:
-    """Keeps the checkpoint where methods part: the first stage is trained, its `end` is to come."""
-
-    def __init__(self, run: Path, first: Path) -> None:
-        """Copy it from the folder `run` to the folder `first`."""
-        self.run, self.first = run, first
-
-    def __call__(self, record: Record) -> None:
-        """See one record; where it is the right one, so is the newest checkpoint."""
-        match record:
-            case EpochRecord(stage=0, epoch=epoch, epochs=epochs) if epoch == epochs:
-                self.keep(record)
-
-    def keep(self, record: Record) -> None:
-        """Copy the newest checkpoint, if this record is its last, and no other has been kept."""
-        found, kept = checkpoint.find(self.run), checkpoint.find(self.first)
+def keep_first_stage(folder: Path, first: Path, record: Record) -> None:
+    """Copy a run's checkpoint where methods part: the first stage is trained, its `end` to come."""
+    if isinstance(record, EpochRecord) and (record.stage, record.epoch) == (0, record.epochs):
+        found, kept = checkpoint.find(folder), checkpoint.find(first)
         if found is not None and found.records[-1] == record and kept is None:
-            self.first.mkdir(exist_ok=True)
-            checkpoint.save(self.first, found)
+            first.mkdir(exist_ok=True)
+            checkpoint.save(first, found)
 
 
 @at_once()

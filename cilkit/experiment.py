@@ -8,9 +8,10 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
+from torch import Tensor
 
 from cilkit.backbones import build_backbone, feature_size
-from cilkit.backbones.pretrained import Weights, check_size, origin, take_weights, weights_of
+from cilkit.backbones.pretrained import check_size, origin, take_weights, weights_of
 from cilkit.config import AUTO, Config, as_path, renamed, several
 from cilkit.data.damage import check_torchvision, without_damage
 from cilkit.data.datasets import DATASETS, build_dataset
@@ -78,22 +79,17 @@ def built(
     configs: Sequence[Config], dataset: DataSet | None = None
 ) -> Iterator[tuple[Learner, Scenario]]:
     """Yield the same for several settings that differ in neither images nor weights."""
-    weights = pretrained_weights(configs[0])
-    dataset = read(configs[0], dataset)
+    first, weights = configs[0], dict[str, Tensor]()
+    if first.pretrained:
+        with one_at_first():  # who downloads
+            weights = weights_of(first.backbone, first.weights)
+    dataset = read(first, dataset)
     for config in configs:
         scenario = build_scenario(dataset, config)
         learner = build_learner(config, scenario)
         if config.pretrained:
             take_weights(learner.model.backbone, weights)
         yield learner, scenario
-
-
-def pretrained_weights(config: Config) -> Weights:
-    """Return what the backbone has learned elsewhere, if it has."""
-    if not config.pretrained:
-        return {}
-    with one_at_first():  # who downloads
-        return weights_of(config.backbone, config.weights)
 
 
 def read(config: Config, dataset: DataSet | None = None) -> DataSet:

@@ -56,10 +56,8 @@ def reliability(predictions: Predictions, bins: int = 15) -> tuple[Tensor, Tenso
     sure, right = predictions.confidence.clamp(0, 1), predictions.predicted == predictions.labels
     edges = (torch.arange(1, bins, dtype=torch.float64) / bins).to(sure.dtype)
     bin_of = torch.bucketize(sure, edges)
-    images, total, hits = (
-        torch.bincount(bin_of, values.double(), bins)
-        for values in (torch.ones_like(sure), sure, right)
-    )
+    added = (torch.ones_like(sure), sure, right)
+    images, total, hits = (torch.bincount(bin_of, values.double(), bins) for values in added)
     return images, total, hits
 
 

@@ -17,6 +17,7 @@ def explore(draw: Callable[..., Any], **controls: Control) -> Any:
     """
     first = {name: values[3] for name, values in controls.items()}
     try:
+        from IPython.display import display
         from ipywidgets import FloatSlider, IntSlider, interactive
     except ImportError:
         return draw(**first)
@@ -29,11 +30,4 @@ def explore(draw: Callable[..., Any], **controls: Control) -> Any:
         for name, values in controls.items()
         for low, high, step, value in [values]
     }
-    return interactive(lambda **values: show(draw(**values)), **sliders)
-
-
-def show(result: Any) -> None:
-    """Display inside the widget's output."""
-    from IPython.display import display
-
-    display(result)
+    return interactive(lambda **values: display(draw(**values)), **sliders)

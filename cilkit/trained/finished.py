@@ -44,8 +44,7 @@ class Finished:
 def finished(out: Path | str) -> Finished:
     """Return the run in a folder; raise `InputError` if there is none that has ended."""
     out = as_path(out)
-    found = newest(out)
-    done, to_do = found.numbers["stage"], len(run_record(found.records).classes_per_stage)
+    found, done, to_do = newest(out)
     if done < to_do:
         raise InputError(
             f"the run in {str(out)!r} has finished {done} of its {to_do} stages; go on with it by "
@@ -70,8 +69,7 @@ def after_stage(out: Path | str, stage: int) -> Finished:
         raise InputError(f"stage is {shown(given)}; it must be {in_words(int)}, from 1")
     if (file := stage_file(out, stage)).exists():
         return described(out, checkpoint.load(file))
-    found = newest(out)
-    done, to_do = found.numbers["stage"], len(run_record(found.records).classes_per_stage)
+    _, done, to_do = newest(out)
     if not 1 <= stage <= to_do:
         raise InputError(f"the run in {str(out)!r} has no stage {stage}; it has 1 to {to_do}")
     if stage > done or stage == to_do:
@@ -88,8 +86,7 @@ def stages_kept(out: Path | str) -> list[int]:
     Raises `InputError` if it is the last one alone: nothing was kept.
     """
     out = as_path(out)
-    found = newest(out)
-    done, to_do = found.numbers["stage"], len(run_record(found.records).classes_per_stage)
+    _, done, to_do = newest(out)
     kept = [stage for stage in range(1, done + 1) if stage_file(out, stage).exists()]
     if kept in ([], [to_do]) and to_do > 1:
         after_stage(out, 1)  # which says how to keep it
@@ -102,12 +99,15 @@ def described(out: Path, found: Checkpoint) -> Finished:
     return Finished(out, found, record, settings(record, out), found.numbers["images"])
 
 
-def newest(out: Path) -> Checkpoint:
-    """Return the newest checkpoint; one that is damaged stays where it is."""
+def newest(out: Path) -> tuple[Checkpoint, int, int]:
+    """Return the newest checkpoint, how many stages are done, and how many there are.
+
+    A checkpoint that is damaged stays where it is.
+    """
     if (out / NEWEST).exists():
         found = checkpoint.load(out / NEWEST)
         if found.records and isinstance(found.records[0], RunRecord):
-            return found
+            return found, found.numbers["stage"], len(found.records[0].classes_per_stage)
     if runs := taken(out, [f"*/{RECORDS}"]):
         raise InputError(
             f"{str(out)!r} holds runs in folders of their own; name one of them, such as "

@@ -12,11 +12,12 @@ import argparse
 import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cilkit import PRESETS, Config, run
-from cilkit.comparison import KeepFirstStage, find_first_stage
+from cilkit.comparison import find_first_stage, keep_first_stage
 from cilkit.config import as_path
 from cilkit.errors import lookup
 from cilkit.experiment import Observer
@@ -85,7 +86,7 @@ class Study:
             self.learn(leader, config, out, stages=1)
             start = find_first_stage(first, leads)
         folder = out / f"{name}-seed{config.seed}"
-        keep = [KeepFirstStage(folder, first)] if name == leader else []
+        keep = [partial(keep_first_stage, folder, first)] if name == leader else []
         observers: list[Observer] = [Console(), StopAfter(stages), *keep]
         try:
             run(replace(config, **self.changes[name]), folder, observers, resume=True, start=start)

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 from math import prod
+from operator import itemgetter
 
 import torch
 from torch import Tensor, nn
@@ -67,13 +68,9 @@ def squeezed(out: Tensor) -> Shape:
 
 def runs(found: Sequence[tuple[Shape, bool]]) -> tuple[list[Shape], list[int]]:
     """Return shapes that follow each other, equal ones once, with their numbers of layers."""
-    shapes, layers = [found[0][0]], [0]
-    for shape, has_weights in found[1:]:
-        if shape != shapes[-1]:
-            shapes.append(shape)
-            layers.append(0)
-        layers[-1] += has_weights
-    return shapes, layers
+    groups = [(shape, [*group]) for shape, group in groupby(found, itemgetter(0))]
+    counts = [sum(has_weights for _, has_weights in group) for _, group in groups]
+    return [shape for shape, _ in groups], counts
 
 
 def on_meta(name: str, classes: int) -> CilModel:

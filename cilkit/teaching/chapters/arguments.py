@@ -14,6 +14,7 @@ from cilkit.teaching.svg import text
 from cilkit.teaching.thumbnails import thumbnail
 
 SIDE, GAP, TOP = 66, 6, 38  # pixels of the figure: an image, between two, above them
+MOST = 22  # letters that fit over two images
 GREY, SHADE = 128, 48  # how 0 is drawn, and how much brighter what is 1 higher
 # Nothing random, and the image as it is: each pair changes one thing of this.
 QUIET: dict[str, Any] = {"input_size": 32, "is_training": True, "scale": (1, 1), "ratio": (1, 1)}
@@ -81,14 +82,10 @@ def arguments_one_by_one(dataset: DataSet, position: int = 0, seed: int = 0) -> 
 def side_by_side(pair: Pair, images: list[Tensor]) -> Drawing:
     """Draw both images of a pair, (C, H, W) float from 0 to 255, under the argument's values."""
     values = f"{pair.without} → {pair.given}"
-    marks = text(0, 13, pair.argument, more=' font-weight="600"') + text(0, 30, shortened(values))
+    fitting = values if len(values) <= MOST else f"{values[: MOST - 1]}…"
+    marks = text(0, 13, pair.argument, more=' font-weight="600"') + text(0, 30, fitting)
     for column, image in enumerate(images):
         shown = image.round().clamp(0, 255).byte()
         marks += thumbnail(shown, column * (SIDE + GAP), TOP, SIDE)
     alt = f"{pair.argument}: {values}. The image, and beside it {pair.sees}."
     return Drawing(alt, marks, 2 * (SIDE + GAP) + GAP, TOP + SIDE)
-
-
-def shortened(words: str, most: int = 22) -> str:
-    """Return words that fit over two images."""
-    return words if len(words) <= most else f"{words[: most - 1]}…"

@@ -35,19 +35,21 @@ def accuracy_over_costs(
 
 
 def panel(last: Mapping[str, Sequence[float]], cost: Mapping[str, float], words: str) -> str:
-    """Draw one panel; x is the logarithm."""
+    """Draw one panel: dots, and how far seeds spread; x is the logarithm."""
     places = {name: log10(cost[name]) for name in last}
     low, high = min(places.values()), max(places.values())
     room = 0.06 * (high - low)
     size = {"width": WIDTH, "height": HEIGHT, "left": 34}
     plot = Plot((low - room, high + room), (0, 102), words, "accuracy, last stage (%)", **size)
-    marks = [
-        (places[name], mean(values), stdev(values) if len(values) > 1 else 0.0)
-        for name, values in last.items()
-    ]
-    drawn = "".join(mark(plot, *one) for one in marks)
     xticks = {tick: name for tick, name in powers(low, high).items() if low <= tick <= high}
-    return plot.axes(xticks, [0, 20, 40, 60, 80, 100]) + drawn + names(plot, marks, [*last])
+    drawn, boxes = plot.axes(xticks, [0, 20, 40, 60, 80, 100]), []
+    for name, values in last.items():
+        x, y, deviation = places[name], mean(values), stdev(values) if len(values) > 1 else 0.0
+        (px, top), (_, foot) = plot.at(x, y + deviation), plot.at(x, y - deviation)
+        whisker = f"M{px} {top}V{foot}M{px - 3:g} {top}h6M{px - 3:g} {foot}h6"
+        drawn += f'<path class="axis" d="{whisker}"/>' + plot.dots([x], [y], radius=3.5)
+        boxes.append(Box(px - 4, top - 4, px + 4, foot + 4))
+    return drawn + names(plot, boxes, [*last])
 
 
 def powers(low: float, high: float) -> dict[float, str]:
@@ -57,25 +59,13 @@ def powers(low: float, high: float) -> dict[float, str]:
     return {log10(tick): f"{tick:g}" for tick in ticks}
 
 
-def mark(plot: Plot, x: float, y: float, deviation: float) -> str:
-    """Draw a dot, and how far seeds spread."""
-    (px, top), (_, foot) = plot.at(x, y + deviation), plot.at(x, y - deviation)
-    whisker = f'<path class="axis" d="M{px} {top}V{foot}M{px - 3:g} {top}h6M{px - 3:g} {foot}h6"/>'
-    return whisker + plot.dots([x], [y], radius=3.5)
-
-
-def names(plot: Plot, marks: Sequence[tuple[float, float, float]], words: Sequence[str]) -> str:
+def names(plot: Plot, boxes: Sequence[Box], words: Sequence[str]) -> str:
     """Write each name where it hides nothing, joined to its mark where it is not close."""
-    boxes = []
-    for x, y, deviation in marks:
-        (px, top), (_, foot) = plot.at(x, y + deviation), plot.at(x, y - deviation)
-        boxes.append(Box(px - 4, top - 4, px + 4, foot + 4))
     (left, low), (right, high) = plot.at(plot.x[0], plot.y[0]), plot.at(plot.x[1], plot.y[1])
     sizes = [(LETTER * len(name), LINE) for name in words]
+    places = places_beside(boxes, sizes, Box(left, high - LINE, right, low))
     drawn = ""
-    for name, box, place in zip(
-        words, boxes, places_beside(boxes, sizes, Box(left, high - LINE, right, low)), strict=True
-    ):
+    for name, box, place in zip(words, boxes, places, strict=True):
         if not close(box, place):
             (x0, y0), (x1, y1) = box.middle, place.nearest(box.middle)
             drawn += f'<line class="axis" stroke-dasharray="2 3" x1="{x0:.1f}" y1="{y0:.1f}" '

@@ -45,8 +45,8 @@ def ladder(runs: Runs, name: str) -> Moving:
 def says(runs: Runs, method: str) -> str:
     """Say mean ± standard deviation over the seeds, in percent."""
     numbers = [summary(records) for records in runs[method]]
-    told = {"last": "last", "average": "average", "forgetting": "forgetting"}
-    return ", ".join(f"{word} {spread([n[key] for n in numbers])}" for key, word in told.items())
+    told = ("last", "average", "forgetting")
+    return ", ".join(f"{word} {spread([n[word] for n in numbers])}" for word in told)
 
 
 def drawn(runs: Runs, methods: list[str], plot: Plot) -> str:

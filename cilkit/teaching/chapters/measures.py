@@ -40,18 +40,11 @@ def row_weights(matrix: Matrix, sizes: Sizes) -> Matrix:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-def last(matrix: Matrix, sizes: Sizes) -> Matrix:
-    """Weigh the last row."""
-    weights = row_weights(matrix, sizes)
-    weights[:-1] = 0
-    return weights
-
-
 def average(matrix: Matrix, sizes: Sizes, first: int = 0) -> Matrix:
-    """Weigh all rows alike, or those from `first` on."""
+    """Weigh all rows alike, or those from `first` on: the last one, if it is -1."""
     weights = row_weights(matrix, sizes)
     weights[:first] = 0
-    return np.asarray(weights / (len(matrix) - first))
+    return np.asarray(weights / len(weights[first:]))
 
 
 def every_stage_alike(matrix: Matrix, sizes: Sizes) -> Matrix:
@@ -106,7 +99,7 @@ def forward(matrix: Matrix, sizes: Sizes) -> Matrix:
 
 
 MEASURES = (
-    Measure("last accuracy", "the last row, by number of classes", last),
+    Measure("last accuracy", "the last row, by number of classes", lambda m, n: average(m, n, -1)),
     Measure("last row, stages alike", "mean of R[T, j]", every_stage_alike),
     Measure("average incremental accuracy", "the mean of all rows' accuracies", average),
     Measure("the same without the first stage", "rows 2 ... T", lambda m, n: average(m, n, 1)),

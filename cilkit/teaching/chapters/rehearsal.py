@@ -1,7 +1,7 @@
 """The memory, stage by stage: which images are at hand, and which leave. Chapter 3."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -88,10 +88,7 @@ class Shelf:
     """A row of images for each class, the best ones first, so that what leaves is on the right."""
 
     names: Sequence[str]
-
-    def __post_init__(self) -> None:
-        """Begin with no images."""
-        self.rows: list[Tensor] = []  # (at most MOST, C, H, W) of each class
+    rows: list[Tensor] = field(default_factory=list)  # (at most MOST, C, H, W) of each class
 
     def order(self, new: Samples, memory: Memory) -> None:
         """Put the images of new classes on the shelf: those that the memory keeps come first."""
