@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, SimpleNamespace
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
 from torch import Tensor
@@ -21,6 +21,21 @@ MACHINE_SETTINGS = frozenset(
 AUTO: Final = "auto"  # what suits the machine on which a run begins
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 LEARNERS: dict[str, Any] = {}  # the methods by name, each with its `Settings`; see cilkit/methods
+
+
+class Between(NamedTuple):
+    """The lowest and the highest number that makes sense, both allowed."""
+
+    low: float
+    high: float
+
+
+Seed = Annotated[int, Between(0, 2**32 - 1)]
+Epochs = Annotated[int, Between(1, 1e5)]
+Rate = Annotated[float, Between(1e-12, 1e3)]  # of learning, at its highest
+Decay = Annotated[float, Between(0, 10)]  # pull of weights towards zero
+Weight = Annotated[float, Between(0, 1e6)]  # of a part of the loss
+Share = Annotated[float, Between(0, 0.9)]  # of each class's images
 
 
 class OfItsMethod(type):
@@ -62,31 +77,37 @@ class Config(metaclass=OfItsMethod):
     # finetune, lwf, replay, replay-kd, wa, joint, icarl, means, ridge, fetril,
     # bic, ewc, lucir, der or podnet
     method: str = "wa"
-    seed: int = 0  # weights, order of the images, augmentation
+    seed: Seed = 0  # weights, order of the images, augmentation
 
     # digits, glyphs, glyphs-held-out, cifar100, imagenet100, imagenet1000, folder or npz
     dataset: str = "digits"
     data_path: Path = Path("data")  # the folder that holds the data set's files
     split_file: Path | None = None  # of a folder without train and val: "PATH train" or "PATH test"
-    test_share: float = 0.0  # of a folder without train and val: this much of each class, for tests
+    test_share: Share = 0.0  # of a folder without train and val: this much of each class, for tests
     class_list: Literal["first", "seed-1993"] = "first"  # which 100 of ImageNet's classes
-    image_size: int = 224  # pixels of a side, of images that are read from files
-    crop_pct: float = 1.0  # the middle of a file's image that is looked at, of its shorter side
+    # pixels of a side, of images that are read from files
+    image_size: Annotated[int, Between(8, 4096)] = 224
+    # the middle of a file's image that is looked at, of its shorter side
+    crop_pct: Annotated[float, Between(0.1, 1)] = 1.0
     damaged: Literal["stop", "skip"] = "stop"  # what to do with files that cannot be decoded
     download: bool = False  # fetch the data set when data_path lacks it
     # share of each class's training images that is held out, and tested in place of the test images
-    validation: float = 0.0
-    base: int = 0  # classes of the first stage; 0: as many as in every other stage
+    validation: Share = 0.0
+    # classes of the first stage; 0: as many as in every other stage
+    base: Annotated[int, Between(0, 1e6)] = 0
     # classes of each further stage, the last one smaller where they do not divide; or a list of all
-    increment: int | tuple[int, ...] = 2
+    increment: Annotated[int, Between(1, 1e6)] | tuple[int, ...] = 2
     # the order in which classes come: natural, a seed (1993 is the field's), or a list
-    class_order: Literal["natural"] | int | tuple[int, ...] = "natural"
+    class_order: Literal["natural"] | Seed | tuple[int, ...] = "natural"
     # none, crop, crop-flip, paper (crop, flip, brightness), randaugment (on batches), or timm
     augment: str = "crop"
-    padding: int = 1  # random crops may shift an image by so many pixels
+    # random crops may shift an image by so many pixels
+    padding: Annotated[int, Between(0, 256)] = 1
     auto_augment: str = "rand-m9-mstd0.5-mmax9-inc1"  # timm's policy, where augment is timm
-    color_jitter: float = 0.0  # timm's, where augment is timm and auto_augment is empty
-    random_erasing: float = 0.0  # timm's probability of erasing, where augment is timm
+    # timm's, where augment is timm and auto_augment is empty
+    color_jitter: Annotated[float, Between(0, 1)] = 0.0
+    # timm's probability of erasing, where augment is timm
+    random_erasing: Annotated[float, Between(0, 1)] = 0.0
 
     # resnet8, 20, ... 110, resnet8-stride2, mlp, a name of timm, or identity, of features
     backbone: str = "resnet8"
@@ -95,26 +116,29 @@ class Config(metaclass=OfItsMethod):
     # means, ridge and fetril freeze it from the start
     pretrained: bool = False
     weights: Path | None = None  # the file with the weights of a pre-trained backbone
-    enlarge: int = 1  # times that images are made larger before the backbone sees them
+    # times that images are made larger before the backbone sees them
+    enlarge: Annotated[int, Between(1, 64)] = 1
     head_bias: bool = False  # give the classifier a bias
     # how prototypes of new classes are drawn: as PyTorch's layers are, or as PyCIL's, which are
     # longer by the root of 3, and a bias of 0
     head_init: Literal["torch", "pycil"] = "torch"
 
-    epochs: int = 20  # of every stage
-    base_epochs: int | None = None  # of the first stage, if it differs
-    batch_size: int = 128  # images per step, over all processes together
-    lr: float = 0.1  # learning rate at its highest
-    base_lr: float | None = None  # of the first stage, if it differs
-    weight_decay: float = 5e-4  # pull of all weights towards zero
-    base_weight_decay: float | None = None  # of the first stage, if it differs
-    momentum: float = 0.9  # of the gradient descent
+    epochs: Epochs = 20  # of every stage
+    base_epochs: Epochs | None = None  # of the first stage, if it differs
+    # images per step, over all processes together
+    batch_size: Annotated[int, Between(1, 1e6)] = 128
+    lr: Rate = 0.1  # learning rate at its highest
+    base_lr: Rate | None = None  # of the first stage, if it differs
+    weight_decay: Decay = 5e-4  # pull of all weights towards zero
+    base_weight_decay: Decay | None = None  # of the first stage, if it differs
+    momentum: Annotated[float, Between(0, 0.9999)] = 0.9  # of the gradient descent
     nesterov: bool = False  # look ahead, as Nesterov does
     schedule: Literal["cosine", "step"] = "cosine"  # how the learning rate falls
     milestones: tuple[int, ...] = ()  # epochs at which the step schedule divides it by ten
     base_milestones: tuple[int, ...] | None = None  # of the first stage, if they differ
-    warmup: int = 0  # epochs in which the learning rate rises to its highest
-    label_smoothing: float = 0.0  # of the cross-entropy
+    # epochs in which the learning rate rises to its highest
+    warmup: Annotated[int, Between(0, 1e5)] = 0
+    label_smoothing: Annotated[float, Between(0, 0.999)] = 0.0  # of the cross-entropy
 
     device: str = "auto"  # auto, cpu, cuda, cuda:N, mps or xpu
     # the numbers to compute in where it is safe; fp16 needs a card; auto: what the machine that
@@ -123,10 +147,13 @@ class Config(metaclass=OfItsMethod):
     channels_last: bool | Literal["auto"] = False  # keep images as NHWC in memory
     sync_bn: bool = False  # batch norm over all processes' images together (needs GPUs)
     compile: bool = False  # compile the backbone (a minute at first)
-    threads: int | None = None  # CPU threads of a process; None: torch decides
-    workers: int = 0  # processes that read files, and prepare images where augment is timm
-    save_every: int = 1  # epochs between two checkpoints; the end of a stage is always saved
-    timeout: int = 1800  # seconds to wait for another process before giving up
+    # CPU threads of a process; None: torch decides
+    threads: Annotated[int, Between(1, 4096)] | None = None
+    # processes that read files, and prepare images where augment is timm
+    workers: Annotated[int, Between(0, 1024)] = 0
+    save_every: Epochs = 1  # epochs between two checkpoints; the end of a stage is always saved
+    # seconds to wait for another process before giving up
+    timeout: Annotated[int, Between(1, 1e6)] = 1800
 
     # what other methods' settings were; no option
     others: Any = field(default_factory=SimpleNamespace, repr=False, compare=False)
@@ -156,9 +183,12 @@ class Config(metaclass=OfItsMethod):
         return True
 
     @classmethod
-    def limits(cls) -> dict[str, tuple[float, float]]:
-        """Return the lowest and the highest number that makes sense, both allowed."""
-        return LIMITS
+    def limits(cls) -> dict[str, Between]:
+        """Return the limits that stand in the kinds of the settings."""
+        hints = get_type_hints(cls, include_extras=True)
+        kinds = [(name, (hints[name], *get_args(hints[name]))) for name in names_of(cls)]
+        marks = [(n, m) for n, some in kinds for k in some for m in getattr(k, "__metadata__", ())]
+        return {name: mark for name, mark in marks if isinstance(mark, Between)}
 
     def contradictions(self) -> list[tuple[bool, str]]:
         """Return what does not go together: whether it is so, and the sentence that says it."""
@@ -318,33 +348,3 @@ def in_words(kind: Any) -> str:
     if kind not in KINDS:
         return " or ".join(in_words(one) for one in get_args(kind))
     return KINDS[kind][1]
-
-
-LIMITS: dict[str, tuple[float, float]] = {
-    "seed": (0, 2**32 - 1),
-    "base": (0, 1e6),
-    "increment": (1, 1e6),
-    "class_order": (0, 2**32 - 1),  # a seed
-    "image_size": (8, 4096),
-    "crop_pct": (0.1, 1),
-    "enlarge": (1, 64),
-    "test_share": (0, 0.9),
-    "validation": (0, 0.9),
-    "padding": (0, 256),
-    "color_jitter": (0, 1),
-    "random_erasing": (0, 1),
-    "label_smoothing": (0, 0.999),
-    "epochs": (1, 1e5),
-    "base_epochs": (1, 1e5),
-    "batch_size": (1, 1e6),
-    "lr": (1e-12, 1e3),
-    "base_lr": (1e-12, 1e3),
-    "weight_decay": (0, 10),
-    "base_weight_decay": (0, 10),
-    "momentum": (0, 0.9999),
-    "warmup": (0, 1e5),
-    "threads": (1, 4096),
-    "workers": (0, 1024),
-    "save_every": (1, 1e5),
-    "timeout": (1, 1e6),
-}

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cilkit.config import Config
+from cilkit.config import Between, Config
 from cilkit.data.samples import Samples, gathered
 from cilkit.data.store import restored_store, store_state
 from cilkit.errors import InputError
@@ -20,7 +20,7 @@ from cilkit.machine.seeds import seed_for
 class MemorySettings(Config):
     """The settings of a method that keeps exemplars."""
 
-    budget: int = 2000  # exemplars kept
+    budget: Annotated[int, Between(1, 1e9)] = 2000  # exemplars kept
     budget_per: Literal["total", "class"] = "total"  # what the budget counts
     selection: Literal["herding", "random"] = "herding"  # how exemplars are chosen
     herd_on: Literal["normalised", "raw"] = "normalised"  # the features that herding sees
@@ -29,11 +29,6 @@ class MemorySettings(Config):
     def least(self) -> int:
         """Return how many exemplars of a class a method needs."""
         return 1
-
-    @classmethod
-    def limits(cls) -> dict[str, tuple[float, float]]:
-        """Return the lowest and the highest number that makes sense."""
-        return super().limits() | {"budget": (1, 1e9)}
 
 
 class Memory:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from conftest import MakeLearner
@@ -13,7 +13,7 @@ from doors import lines
 from torch import Tensor
 
 from cilkit.cli import main
-from cilkit.config import names_of
+from cilkit.config import Between, names_of
 from cilkit.data.scenario import Scenario, Stage
 from cilkit.errors import InputError
 from cilkit.learner import Learner
@@ -33,12 +33,7 @@ class Anchored(WA):
     class Settings(WA.Settings):
         """How strong the springs are."""
 
-        spring: float = 0.5  # of each weight
-
-        @classmethod
-        def limits(cls) -> dict[str, tuple[float, float]]:
-            """Return the lowest and the highest number that makes sense."""
-            return super().limits() | {"spring": (0, 10)}
+        spring: Annotated[float, Between(0, 10)] = 0.5  # of each weight
 
         def contradictions(self) -> list[tuple[bool, str]]:
             """Return what does not go together."""

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from math import ceil
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad, jacrev, vmap
 
+from cilkit.config import Between
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Stage
 from cilkit.heads import CorrectedClassifier
@@ -33,20 +35,16 @@ class BiC(ReplayKD):
     class Settings(ReplayKD.Settings):
         """What is held out, and how far the correction may go."""
 
-        held_out: float = 0.1  # share of an old class's exemplars; of a new class as many images
+        # share of an old class's exemplars; of a new class as many images
+        held_out: Annotated[float, Between(1e-6, 0.9)] = 0.1
         # pull of alpha to 1 and of beta to 0: without one, held-out images that can be told apart
         # without an error send both to infinity
-        correction_decay: float = 1e-3
+        correction_decay: Annotated[float, Between(1e-9, 10)] = 1e-3
 
         @property
         def least(self) -> int:
             """Return how many exemplars a class needs: one to train on, one to hold out."""
             return 2
-
-        @classmethod
-        def limits(cls) -> dict[str, tuple[float, float]]:
-            """Return the lowest and the highest number that makes sense."""
-            return super().limits() | {"held_out": (1e-6, 0.9), "correction_decay": (1e-9, 10)}
 
     config: Settings
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cilkit.config import Weight
 from cilkit.data.scenario import Stage
 from cilkit.functional import alignment
 from cilkit.heads import CilClassifier
@@ -55,12 +56,7 @@ class DER(Replay):
     class Settings(Replay.Settings):
         """What the newest backbone is asked for by itself."""
 
-        auxiliary_weight: float = 1.0  # of telling new classes apart, and from all old ones
-
-        @classmethod
-        def limits(cls) -> dict[str, tuple[float, float]]:
-            """Return the lowest and the highest number that makes sense."""
-            return super().limits() | {"auxiliary_weight": (0, 1e6)}
+        auxiliary_weight: Weight = 1.0  # of telling new classes apart, and from all old ones
 
     config: Settings
 

@@ -1,11 +1,11 @@
 """A learner with a teacher: what LwF and replay with distillation have in common. Chapter 4."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 
-from cilkit.config import Config
+from cilkit.config import Between, Config
 from cilkit.data.scenario import Stage
 from cilkit.functional import distillation_loss
 from cilkit.learner import Learner
@@ -19,16 +19,13 @@ class Distilling(Learner):
     class Settings(Config):
         """How the student listens."""
 
-        temperature: float = 2.0  # softens teacher and student before they are compared
-        kd_weight: Literal["dynamic"] | float = "dynamic"  # lambda; dynamic: n_old / n_seen
+        # softens teacher and student before they are compared
+        temperature: Annotated[float, Between(1e-3, 1e3)] = 2.0
+        # lambda; dynamic: n_old / n_seen
+        kd_weight: Literal["dynamic"] | Annotated[float, Between(0, 1e3)] = "dynamic"
         # (1-lambda) CE + lambda KD, or CE + lambda KD
         kd_mix: Literal["convex", "additive"] = "convex"
         kd_t_squared: bool = False  # multiply the distillation loss by temperature^2
-
-        @classmethod
-        def limits(cls) -> dict[str, tuple[float, float]]:
-            """Return the lowest and the highest number that makes sense."""
-            return super().limits() | {"temperature": (1e-3, 1e3), "kd_weight": (0, 1e3)}
 
         def contradictions(self) -> list[tuple[bool, str]]:
             """Return what does not go together."""

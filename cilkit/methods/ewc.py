@@ -1,13 +1,14 @@
 """EWC: hold each weight as much as it mattered (Kirkpatrick et al., PNAS 2017)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
-from cilkit.config import Config
+from cilkit.config import Between, Config
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Stage
 from cilkit.learner import Learner
@@ -28,15 +29,10 @@ class EWC(Learner):
     class Settings(Config):
         """How stiff the springs are."""
 
-        ewc_lambda: float = 1000.0  # how strongly weights are held
+        ewc_lambda: Annotated[float, Between(0, 1e9)] = 1000.0  # how strongly weights are held
         # the most that an entry of Fisher's diagonal counts: a spring that is too stiff for the
         # learning rate makes weights swing further and further
-        fisher_most: float = 1e-4
-
-        @classmethod
-        def limits(cls) -> dict[str, tuple[float, float]]:
-            """Return the lowest and the highest number that makes sense."""
-            return super().limits() | {"ewc_lambda": (0, 1e9), "fisher_most": (1e-12, 1e9)}
+        fisher_most: Annotated[float, Between(1e-12, 1e9)] = 1e-4
 
     config: Settings
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cilkit.config import Decay, Rate
 from cilkit.data.scenario import Stage
 from cilkit.inference import features_of
 from cilkit.learner import Phase
@@ -22,13 +23,8 @@ class FeTrIL(FrozenBackbone):
     class Settings(FrozenBackbone.Settings):
         """How the head is trained where it learns alone."""
 
-        head_lr: float = 0.05  # its learning rate at its highest
-        head_weight_decay: float = 5e-4  # pull of its weights towards zero
-
-        @classmethod
-        def limits(cls) -> dict[str, tuple[float, float]]:
-            """Return the lowest and the highest number that makes sense."""
-            return super().limits() | {"head_lr": (1e-12, 1e3), "head_weight_decay": (0, 10)}
+        head_lr: Rate = 0.05  # its learning rate at its highest
+        head_weight_decay: Decay = 5e-4  # pull of its weights towards zero
 
     config: Settings
 

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cilkit.config import Between, Weight
 from cilkit.data.scenario import Stage
 from cilkit.heads import CosineClassifier
 from cilkit.inference import features_of
@@ -25,21 +27,12 @@ class LUCIR(CosineReplay):
     class Settings(CosineReplay.Settings):
         """How much features are held, and how exemplars are set apart from new classes."""
 
-        less_forget: float = 5.0  # weight of features that turn, times sqrt(n_old / n_new)
-        ranking_weight: float = 1.0  # of the margin ranking loss
-        ranking_margin: float = 0.5  # of an exemplar's cosine over those of new classes
+        less_forget: Weight = 5.0  # weight of features that turn, times sqrt(n_old / n_new)
+        ranking_weight: Weight = 1.0  # of the margin ranking loss
+        # of an exemplar's cosine over those of new classes
+        ranking_margin: Annotated[float, Between(0, 2)] = 0.5
         # how many new classes, the nearest ones, an exemplar is set against
-        ranking_rivals: int = 2
-
-        @classmethod
-        def limits(cls) -> dict[str, tuple[float, float]]:
-            """Return the lowest and the highest number that makes sense."""
-            return super().limits() | {
-                "less_forget": (0, 1e6),
-                "ranking_weight": (0, 1e6),
-                "ranking_margin": (0, 2),
-                "ranking_rivals": (1, 1e6),
-            }
+        ranking_rivals: Annotated[int, Between(1, 1e6)] = 2
 
     config: Settings
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cilkit.config import Between, Rate, Weight
 from cilkit.data.samples import Samples
 from cilkit.data.scenario import Stage
 from cilkit.heads import CosineClassifier
@@ -33,22 +34,12 @@ class PODNet(CosineReplay):
     class Settings(CosineReplay.Settings):
         """How much stays where it is, and how the balanced training goes."""
 
-        proxies: int = 10  # prototypes of each class
-        flat_weight: float = 1.0  # of features that turn, times sqrt(n_seen / n_new)
-        pod_weight: float = 5.0  # of pooled maps that move, times the same
-        tuning_epochs: int = 20  # of the balanced training; 0: none
-        tuning_lr: float = 0.005  # its learning rate at its highest
-
-        @classmethod
-        def limits(cls) -> dict[str, tuple[float, float]]:
-            """Return the lowest and the highest number that makes sense."""
-            return super().limits() | {
-                "proxies": (1, 1e4),
-                "flat_weight": (0, 1e6),
-                "pod_weight": (0, 1e6),
-                "tuning_epochs": (0, 1e5),
-                "tuning_lr": (1e-12, 1e3),
-            }
+        proxies: Annotated[int, Between(1, 1e4)] = 10  # prototypes of each class
+        flat_weight: Weight = 1.0  # of features that turn, times sqrt(n_seen / n_new)
+        pod_weight: Weight = 5.0  # of pooled maps that move, times the same
+        # of the balanced training; 0: none
+        tuning_epochs: Annotated[int, Between(0, 1e5)] = 20
+        tuning_lr: Rate = 0.005  # its learning rate at its highest
 
         def without_effect(self) -> list[tuple[bool, str]]:
             """Return what is asked for and would change nothing."""

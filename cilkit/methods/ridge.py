@@ -1,11 +1,13 @@
 """Ridge regression on frozen features: nothing is forgotten (ACIL, Zhuang et al., NeurIPS 2022)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cilkit.config import Between
 from cilkit.data.scenario import Stage
 from cilkit.inference import CHUNK, features_of
 from cilkit.machine.devices import copy_on, for_float64
@@ -25,13 +27,9 @@ class Ridge(Untrained):
     class Settings(Untrained.Settings):
         """How simple the solution is, and in how many features."""
 
-        ridge: float = 1.0  # what the squares of the weights cost
-        expansion: int = 0  # random features that the backbone's are made into; 0: none, its own
-
-        @classmethod
-        def limits(cls) -> dict[str, tuple[float, float]]:
-            """Return the lowest and the highest number that makes sense."""
-            return super().limits() | {"ridge": (1e-9, 1e9), "expansion": (0, 65536)}
+        ridge: Annotated[float, Between(1e-9, 1e9)] = 1.0  # what the squares of the weights cost
+        # random features that the backbone's are made into; 0: none, its own
+        expansion: Annotated[int, Between(0, 65536)] = 0
 
     config: Settings
 
