@@ -167,23 +167,7 @@ const CilkitEngine = (formulas) => {
     dense(network.head, null, FEATURES, network.n_classes, work.features, n, work.logits, false);
   };
 
-  // ---- The formulas: chapter 4.
-
-  // KL(teacher || student) of the softened predictions of n images, averaged. Each has so many logits.
-  const distillation_loss = (student, teacher, n, n_classes, temperature = 2) => {
-    const log_p = (logits, at, c) => {
-      let most = -Infinity, sum = 0;
-      for (let k = 0; k < n_classes; k++) most = Math.max(most, logits[at + k]);
-      for (let k = 0; k < n_classes; k++) sum += Math.exp((logits[at + k] - most) / temperature);
-      return (logits[at + c] - most) / temperature - Math.log(sum);
-    };
-    let loss = 0;
-    for (let i = 0; i < n; i++) for (let c = 0; c < n_classes; c++) {
-      const q = log_p(student, i * n_classes, c), p = log_p(teacher, i * n_classes, c);
-      loss += Math.exp(p) * (p - q) / n;
-    }
-    return loss;
-  };
+  // ---- The gradients of the losses: chapter 4.
 
   // The gradient of the cross-entropy among the classes from `first` on; the others get none.
   const ce_gradient = (logits, labels, n, first, n_seen, out, work) => {
@@ -395,7 +379,7 @@ const CilkitEngine = (formulas) => {
 
   return {
     PIXELS, FEATURES, CLASSES, HEAD, SIZE, DEFAULTS, generator, permutation, unpack, network_of, new_network, grow_to, copy_of, workspace,
-    forward, softmax, distillation_loss, kd_gradient, rules_of, step, learning_rate, herd, remember, lengths, alignment, align, mean,
+    forward, softmax, kd_gradient, rules_of, step, learning_rate, herd, remember, lengths, alignment, align, mean,
     features_of, logits_of, confusion_matrix, class_accuracies, evaluate, rows_of, learn, run, summary_of,
   };
 };
