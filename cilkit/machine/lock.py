@@ -174,11 +174,10 @@ def sign(file: TextIO) -> None:
 def in_use(folder: Path, said: str, by_hand: bool = False) -> InputError:
     """Return the refusal that names who works in the folder."""
     who = said.strip() or "another process"
-    sentence = (
-        f"{str(folder)!r} is in use by {who}; wait until it has ended, or name another folder"
-    )
     cure = f" (if it was killed, delete {str(folder / LOCK)!r})" if by_hand else ""
-    return InputError(sentence + cure)
+    return InputError(
+        f"{str(folder)!r} is in use by {who}; wait until it has ended, or name another folder{cure}"
+    )
 
 
 def make_writable(folder: Path) -> None:

@@ -46,21 +46,13 @@ def sums(old: Vector, new: Vector, image: Vector) -> Vector:
     return old[0] * image[0] + old[1] * image[1], new[0] * image[0] + new[1] * image[1]
 
 
-def draw(
-    old_length: float,
-    old_angle: float,
-    new_length: float,
-    new_angle: float,
-    image_length: float,
-    image_angle: float,
-) -> Shown:
-    """Draw the plane, the sums, and say who wins."""
-    old, new = vector(old_length, old_angle), vector(new_length, new_angle)
-    image = vector(image_length, image_angle)
+def draw(**state: float) -> Shown:
+    """Draw the plane, the sums, and say who wins: `state` has a length and an angle of each."""
+    names = ("old", "new", "image")
+    old, new, image = (vector(state[f"{name}_length"], state[f"{name}_angle"]) for name in names)
     found = sums(old, new, image)
     marks = sides(old, new) + axes()
-    for name, end in (("old", old), ("new", new), ("image", image)):
-        marks += arrow(name, end)
+    marks += arrow("old", old) + arrow("new", new) + arrow("image", image)
     bars = PLOT.bars(found, ["old", "new"])
     x, y = PLOT.at(-0.7, 0)
     bars += f'<line class="axis" x1="{x:g}" y1="{y:g}" x2="{PLOT.at(1.7, 0)[0]:g}" y2="{y:g}"/>'
