@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from cilkit import Config, InputError
-from cilkit.config import LIMITS, names_of
+from cilkit.config import names_of
 from cilkit.data.scenario import class_order
 from cilkit.methods.wa import WA
 
@@ -96,10 +96,10 @@ def test_whatever_is_given_for_an_order_is_accepted_or_refused_in_a_sentence(val
         class_order(value, 10)
 
 
-@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("name", Config.limits())
 def test_a_limit_is_printed_as_it_is_kept(name: str) -> None:
     """What is a little beyond it must not read like what lies within."""
-    for limit, way in zip(LIMITS[name], (-1, 1), strict=True):
+    for limit, way in zip(Config.limits()[name], (-1, 1), strict=True):
         whole = int in (kind := get_type_hints(Config)[name], *get_args(kind))
         beyond = int(limit) + way if whole else limit + way * max(1e-9, 1e-7 * limit)
         with pytest.raises(InputError) as refused:
