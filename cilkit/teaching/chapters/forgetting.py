@@ -110,7 +110,7 @@ def old_against_new(
     )
 
 
-def old_new_all(confusion: ArrayLike, n_old: int) -> tuple[float, float, float]:
+def old_new_all(confusion: Confusion, n_old: int) -> tuple[float, float, float]:
     """Return the accuracy on old classes, on new ones and on all of them."""
     old, new = slice(0, n_old), slice(n_old, None)
     return accuracy(confusion, old), accuracy(confusion, new), accuracy(confusion)

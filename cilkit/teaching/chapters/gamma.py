@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cilkit.metrics import class_accuracies
 from cilkit.teaching.alive import Alive, Panel, Shown, packed, slider, unpacked
-from cilkit.teaching.chapters.forgetting import old_new_all
 from cilkit.teaching.svg import Plot, rect, text
 
 GAMMAS = np.arange(20, 201) / 100
@@ -64,7 +64,9 @@ class Scaling:
 
     def accuracies(self, gamma: float) -> tuple[float, float, float]:
         """Return the accuracy (percent) on old classes, on new ones, and on all."""
-        return old_new_all(self.confusion(gamma), self.n_old)
+        each = class_accuracies(self.confusion(gamma))
+        old, new = each[: self.n_old], each[self.n_old :]
+        return float(np.mean(old)), float(np.mean(new)), float(np.mean(each))
 
     @cached_property
     def curves(self) -> NDArray[np.float64]:
