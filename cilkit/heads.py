@@ -119,7 +119,6 @@ class CorrectedClassifier(CilClassifier):
     corrections: Tensor  # (heads, 2): alpha and beta of each
 
     def __init__(self, num_features: int, bias: bool = False, init: str = "torch") -> None:
-        """Build a classifier of no classes yet."""
         super().__init__(num_features, bias, init)
         self.register_buffer("corrections", torch.empty(0, 2))
 

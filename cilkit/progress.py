@@ -17,7 +17,6 @@ class Means:
     """Sums of named values that stay on their device until the end of an epoch."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
         self.names: tuple[str, ...] = ()
         self.sums: Tensor = torch.zeros(0)
         self.strange: Tensor = torch.zeros(())  # steps with a value that was no finite number
@@ -65,7 +64,6 @@ class Progress:
     """What is done of a run, and what its training remembers from step to step."""
 
     def __init__(self) -> None:
-        """Start before the first stage."""
         self.stages_done, self.epoch, self.step = 0, 0, 0  # an epoch counts through all phases
         self.means = Means()  # of the epoch so far
         self.watchers: list[Callable[[Progress], None]] = []  # are told of each step

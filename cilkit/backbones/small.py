@@ -104,7 +104,6 @@ class Identity(nn.Module):
     """No network: the data set holds features already, as `cilkit features` writes them."""
 
     def __init__(self, channels: int = 1) -> None:
-        """Take what a backbone is given."""
         super().__init__()
 
     def forward(self, images: Tensor) -> Tensor:

@@ -166,7 +166,6 @@ class Alive:
         return {control.key: control.start for control in self.controls} | dict(self.fields)
 
     def _repr_html_(self) -> str:
-        """Return the figure, ready to be put into a page."""
         shown = self.draw(**self.start())
         pictures = map(self.picture, self.panels, shown.marks)
         parts = map(asset, ("formulas.js", "alive.js", f"chapters/{self.script}.js"))

@@ -53,7 +53,6 @@ class Moving:
     guess: Guess | None = None
 
     def _repr_html_(self) -> str:
-        """Return the figure, ready to be put into a page."""
         first = self.frames[self.printed]
         rows = "".join(
             f"<tr><td>{escape(frame.at)}</td><td>{escape(frame.says)}</td></tr>"

@@ -26,7 +26,6 @@ class Still:
     says: str  # what there is to read
 
     def _repr_html_(self) -> str:
-        """Return the figure, ready to be put into a page."""
         return (
             f'<figure class="cil-figure cil-still">{style()}'
             f"<figcaption>{escape(self.title)}</figcaption>"

@@ -25,7 +25,6 @@ class Origins:
     """The origins of all names that pieces of some modules use."""
 
     def __init__(self) -> None:
-        """Start without any."""
         self.found: dict[str, tuple[Any, Origin]] = {}
 
     def note(self, name: str, module: str) -> Any:

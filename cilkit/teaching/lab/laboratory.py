@@ -22,7 +22,6 @@ class Laboratory:
     digits: str  # as JSON
 
     def _repr_html_(self) -> str:
-        """Return the figure, ready to be put into a page."""
         parts = {
             "STYLE": asset("figures.css") + asset("lab/lab.css"),
             "TABLE": table(ladder()),
