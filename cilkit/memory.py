@@ -91,18 +91,13 @@ def detached(samples: Samples) -> Samples:
     return gathered([samples]).to(torch.device("cpu"))
 
 
-def choose_by_herding(features: Tensor, m: int, seed: int) -> Tensor:
-    """Choose by iCaRL's Algorithm 4."""
-    return herd(features, m)
-
-
 def choose_at_random(features: Tensor, m: int, seed: int) -> Tensor:
     """Choose without looking; the same choice in every process."""
     return torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))[:m]
 
 
 SELECTIONS: dict[str, Callable[[Tensor, int, int], Tensor]] = {
-    "herding": choose_by_herding,
+    "herding": lambda features, m, seed: herd(features, m),
     "random": choose_at_random,
 }
 
