@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import needs_browser
+from conftest import needs_browser, violations
 
 from cilkit.teaching import Frame, Guess, Moving
 
@@ -31,17 +30,12 @@ Visit = Callable[..., Any]
 
 
 @pytest.fixture
-def visit(browser: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Visit:
-    """Open a page with one film, from the disk, with no network."""
+def visit(show: Any) -> Visit:
+    """Open a page with one film."""
 
     def open_page(name: str, **options: Any) -> Any:
-        path = tmp_path / "film.html"
-        path.write_text(f"{HEAD}<body>{FILMS[name]._repr_html_()}</body>", "utf-8")
-        context = browser.new_context(offline=True, **options)
-        request.addfinalizer(context.close)
-        page = context.new_page()
-        page.goto(path.as_uri())
-        return page.locator("figure")
+        html = f"{HEAD}<body>{FILMS[name]._repr_html_()}</body>"
+        return show(html, offline=True, **options).locator("figure")
 
     return open_page
 
@@ -197,9 +191,4 @@ def test_paper_shows_the_frame_for_paper_and_no_control(name: str, visit: Visit)
 
 @pytest.mark.parametrize("name", FILMS)
 def test_a_film_is_open_to_everyone(name: str, visit: Visit) -> None:
-    import axe_playwright_python
-
-    page = visit(name).page
-    page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text())
-    found = page.evaluate("axe.run('figure', {resultTypes: ['violations']})")["violations"]
-    assert [rule["id"] for rule in found] == []
+    assert violations(visit(name).page, "figure") == {}

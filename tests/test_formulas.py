@@ -1,20 +1,13 @@
 """Formulas as MathML: what docutils makes of TeX, with the habits of TeX that the build adds."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-
-PATH = Path(__file__).parents[1] / "book" / "_ext" / "formulas.py"
+from conftest import extension
 
 pytest.importorskip("sphinx", reason="no Sphinx: pip install -r requirements.txt")
-spec = importlib.util.spec_from_file_location("formulas", PATH)
-assert spec is not None
-assert spec.loader is not None
-formulas: Any = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(formulas)
+formulas = extension("formulas")
 
 
 def tree(tex: str, **options: Any) -> str:
