@@ -8,6 +8,7 @@ from itertools import combinations, pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from conftest import Patch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -305,7 +306,7 @@ class Screen:
 
 
 @pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+def screen(monkeypatch: Patch) -> Screen:
     """A notebook, whether IPython is installed or not."""
     screen = Screen()
     monkeypatch.setattr(live, "in_notebook", lambda: True)

@@ -210,9 +210,7 @@ def test_litter_outside_of_the_parts_is_nobodys_business(tmp_path: Path) -> None
     assert skipped(config_for(root)) == []
 
 
-def test_a_folder_that_a_person_has_named_belongs_to_its_class_and_is_named(
-    tmp_path: Path,
-) -> None:
+def test_a_folder_that_a_person_has_named_belongs_to_its_class_and_is_named(tmp_path: Path) -> None:
     root = grow(tmp_path, ("cat", "dog"), {"train": 3, "val": 2})
     draw(root / "train" / "cat" / "thumbnails" / "0.jpg", 0, 9)
     dataset = build_dataset(config_for(root))
@@ -296,18 +294,6 @@ def test_workers_change_nothing_in_the_batches(tree: Path, augment: str) -> None
         torch.cat(list(batches(tree, augment=augment, workers=workers))) for workers in (0, 2)
     )
     assert torch.equal(alone, helped)
-
-
-@pytest.mark.parametrize("augment", ["none", "paper", "timm"])
-def test_an_interrupted_epoch_goes_on_with_the_batches_that_are_left(
-    tree: Path, augment: str
-) -> None:
-    config = config_for(tree, augment=augment)
-    dataset = build_dataset(config)
-    loader = Loader(dataset.train, dataset, config, CPU)
-    whole = [images for images, _, _ in loader.epoch(1, 2)]
-    rest = [images for images, _, _ in loader.epoch(1, 2, 3)]
-    assert torch.equal(torch.cat(rest), torch.cat(whole[3:]))
 
 
 def test_a_batch_shows_each_image_with_its_label(tree: Path) -> None:
