@@ -296,6 +296,18 @@ def test_workers_change_nothing_in_the_batches(tree: Path, augment: str) -> None
     assert torch.equal(alone, helped)
 
 
+@pytest.mark.parametrize("augment", ["none", "paper", "timm"])
+def test_an_interrupted_epoch_goes_on_with_the_batches_that_are_left(
+    tree: Path, augment: str
+) -> None:
+    config = config_for(tree, augment=augment)
+    dataset = build_dataset(config)
+    loader = Loader(dataset.train, dataset, config, CPU)
+    whole = [images for images, _, _ in loader.epoch(1, 2)]
+    rest = [images for images, _, _ in loader.epoch(1, 2, 3)]
+    assert torch.equal(torch.cat(rest), torch.cat(whole[3:]))
+
+
 def test_a_batch_shows_each_image_with_its_label(tree: Path) -> None:
     config = config_for(tree)
     dataset = build_dataset(config)

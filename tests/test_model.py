@@ -324,6 +324,12 @@ def test_floats_of_another_scale_are_refused(change: Callable[[Tensor], Tensor])
         deepcopy(THREE).eval()(change(some_images()))
 
 
+def test_a_model_in_evaluation_refuses_what_is_normalised(make_model: MakeModel) -> None:
+    model = a_model(make_model).eval()
+    with pytest.raises(InputError, match="floats must lie in"):
+        model(model.normalise(some_images()))
+
+
 def test_a_built_model_normalises_with_the_statistics_of_its_data_set(
     tiny_scenario: Scenario,
 ) -> None:
@@ -355,6 +361,12 @@ def test_a_residual_network_has_the_parameters_of_its_plan(name: str, channels: 
 
 def test_resnet32_has_463504_parameters_as_the_literature_counts() -> None:
     assert sum(p.numel() for p in build_backbone("resnet32", 3).parameters()) == 463_504
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_features_of_residual_networks_are_not_negative(training: bool) -> None:
+    backbone = build_backbone("resnet20", 3).train(training)
+    assert backbone(some_images().float()).min() >= 0
 
 
 @pytest.mark.parametrize("size", [8, 28, 32, 64])

@@ -148,6 +148,13 @@ def test_an_augmentation_returns_bytes_of_the_same_shape(augment: str) -> None:
     assert (images.shape, images.dtype) == (noise(6).shape, torch.uint8)
 
 
+@pytest.mark.parametrize("change", [random_crop, random_flip, random_brightness])
+def test_an_augmentation_leaves_its_input_alone(change: Change) -> None:
+    images = noise(20)
+    change(images, Config())
+    assert torch.equal(images, noise(20))
+
+
 # timm's transform
 
 
