@@ -30,7 +30,7 @@ def images_at_hand(scenario: Scenario) -> Alive:
     firsts = (first_of_each(samples).images() for samples in (last.train_so_far, last.test))
     files = [[address(images[place], "png") for place in places] for images in firsts]
     names = [scenario.class_names[place] for place in places]
-    hand = Hand(files, names)
+    heads = (text(4, TOP + y - 8, words) for words, y in ROWS.items())
     return Alive(
         "hand",
         "Which classes' images are at hand?",
@@ -46,8 +46,8 @@ def images_at_hand(scenario: Scenario) -> Alive:
             choice("order", "order", ORDERS, "natural"),
             slider("budget", "budget", 0, 100, 0),
         ],
-        hand.draw,
-        [Panel(CELL * n + 8, 160, hand.heads())],
+        Hand(files, names).draw,
+        [Panel(CELL * n + 8, 160, "".join(heads))],
     )
 
 
@@ -63,10 +63,6 @@ class Hand:
 
     files: Sequence[Sequence[str]]
     names: Sequence[str]
-
-    def heads(self) -> str:
-        """Write what each row is."""
-        return "".join(text(4, TOP + y - 8, words) for words, y in ROWS.items())
 
     def draw(self, stage: int, base: int, increment: int, order: str, budget: int) -> Shown:
         """Draw what one stage has, and say it."""

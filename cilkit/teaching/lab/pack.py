@@ -19,16 +19,12 @@ def packed_digits() -> dict[str, str | int]:
     parts = [data.train, data.test]
     images = np.concatenate([part.images().numpy() for part in parts])
     labels = np.concatenate([part.labels.numpy() for part in parts])
+    levels = np.rint(images.astype(np.float64) * (LEVELS - 1) / 255)  # as scikit-learn counted
     return {
-        "images": packed(levels_of(images)),
+        "images": packed(levels.astype(np.int64)),
         "labels": "".join(map(str, labels)),
         "train": len(data.train),
     }
-
-
-def levels_of(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the 17 levels of grey that scikit-learn counted, of the bytes made of them."""
-    return np.rint(images.astype(np.float64) * (LEVELS - 1) / 255).astype(np.int64)
 
 
 def packed(levels: NDArray[np.int64]) -> str:

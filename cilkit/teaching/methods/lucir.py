@@ -20,12 +20,6 @@ def cosines(features: Tensor) -> Tensor:
     return F.normalize(features) @ F.normalize(PROTOTYPES).T
 
 
-def far_enough() -> Tensor:
-    """Return the directions whose cosine with the old prototype has the margin: (N, 2)."""
-    old, new = cosines(DIRECTIONS).T
-    return DIRECTIONS[old - new >= MARGIN]
-
-
 def picture() -> Still:
     """Show the plane twice: with prototypes as they grew, and with their directions alone."""
     old, new = cosines(IMAGE)[0].tolist()
@@ -55,7 +49,8 @@ def by_product() -> Drawing:
 def by_cosine() -> Drawing:
     """Draw the prototypes with length 1, and where the image is pushed."""
     says = CLASSES[int(cosines(IMAGE).argmax())]
-    rim, begin = far_enough(), int((DIRECTIONS @ IMAGE[0]).argmax())
+    old, new = cosines(DIRECTIONS).T
+    rim, begin = DIRECTIONS[old - new >= MARGIN], int((DIRECTIONS @ IMAGE[0]).argmax())
     way = DIRECTIONS[begin + 8 : -len(rim) : 4]
     push = arrow([WIDE.of(1.06 * ray) for ray in way])
     goal = WIDE.path(1.12 * rim, more=' style="stroke-width:5"')
