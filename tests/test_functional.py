@@ -45,6 +45,12 @@ def test_distillation_is_the_divergence_of_the_softened_predictions(temperature:
     assert distillation_loss(student, teacher, temperature).item() == pytest.approx(divergence)
 
 
+def test_distillation_of_two_classes_matches_a_sum_by_hand() -> None:
+    student, teacher = torch.zeros(1, 2), torch.tensor([[3.0, 1.0]]).log()  # (1/2, 1/2), (3/4, 1/4)
+    by_hand = 0.75 * np.log(0.75 / 0.5) + 0.25 * np.log(0.25 / 0.5)
+    assert distillation_loss(student, teacher, 1.0).item() == pytest.approx(by_hand, rel=1e-6)
+
+
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 def test_the_gradient_of_distillation_is_the_one_derived_by_hand(temperature: float) -> None:
     student, teacher = two_logits()
@@ -53,6 +59,47 @@ def test_the_gradient_of_distillation_is_the_one_derived_by_hand(temperature: fl
     q = softmax(student.detach().numpy() / temperature)
     p = softmax(teacher.numpy() / temperature)
     np.testing.assert_allclose(found, (q - p) / (temperature * len(p)), atol=1e-14)
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_equal_logits_leave_nothing_to_distil(temperature: float) -> None:
+    student, _ = two_logits()
+    assert distillation_loss(student, student.clone(), temperature).item() == 0
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_cross_entropy_against_the_teacher_has_the_same_gradient(temperature: float) -> None:
+    student, teacher = two_logits()
+    student.requires_grad_()
+    q, p = (student / temperature).softmax(1), (teacher / temperature).softmax(1)
+    cross_entropy = -(p * q.log()).sum(1).mean()
+    torch.testing.assert_close(
+        gradient(distillation_loss(student, teacher, temperature), student),
+        gradient(cross_entropy, student),
+        atol=1e-14,
+        rtol=0,
+    )
+
+
+def test_cross_entropy_against_the_teacher_is_larger_by_the_teachers_entropy() -> None:
+    student, teacher = two_logits()
+    q, p = softmax(student.numpy() / 2), softmax(teacher.numpy() / 2)
+    cross_entropy, entropy = -(p * np.log(q)).sum(1).mean(), -(p * np.log(p)).sum(1).mean()
+    found = distillation_loss(student, teacher, 2.0).item()
+    assert found == pytest.approx(cross_entropy - entropy)
+
+
+def test_distillation_ignores_a_shift_of_an_images_logits() -> None:
+    student, teacher = two_logits()
+    shift = torch.arange(5.0)[:, None]
+    shifted = distillation_loss(student + 10 * shift, teacher - 7 * shift)
+    torch.testing.assert_close(shifted, distillation_loss(student, teacher))
+
+
+def test_distillation_is_a_mean_over_images() -> None:
+    student, teacher = two_logits()
+    twice = distillation_loss(student.repeat(2, 1), teacher.repeat(2, 1))
+    torch.testing.assert_close(twice, distillation_loss(student, teacher))
 
 
 def test_a_class_that_the_teacher_excludes_adds_nothing() -> None:
@@ -107,6 +154,10 @@ def prototypes() -> Tensor:
     return weight
 
 
+def aligned(weight: Tensor, n_old: int) -> Tensor:
+    return torch.cat([weight[:n_old], alignment(weight, n_old) * weight[n_old:]])
+
+
 def test_gamma_is_the_ratio_of_the_mean_lengths() -> None:
     weight = prototypes()
     lengths = np.sqrt((weight.numpy() ** 2).sum(axis=1))
@@ -116,6 +167,20 @@ def test_gamma_is_the_ratio_of_the_mean_lengths() -> None:
 def test_gamma_of_opposite_prototypes_takes_lengths_before_means() -> None:
     weight = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [6.0, 8.0]])
     assert alignment(weight, 2).item() == pytest.approx(1 / 6)
+
+
+def test_aligned_prototypes_have_equal_mean_lengths() -> None:
+    lengths = aligned(prototypes(), 5).norm(dim=1)
+    torch.testing.assert_close(lengths[:5].mean(), lengths[5:].mean())
+
+
+def test_a_second_alignment_changes_nothing() -> None:
+    assert alignment(aligned(prototypes(), 5), 5).item() == pytest.approx(1, abs=1e-14)
+
+
+def test_alignment_keeps_the_order_of_the_new_lengths() -> None:
+    before, after = prototypes()[5:].norm(dim=1), aligned(prototypes(), 5)[5:].norm(dim=1)
+    assert before.argsort().tolist() == after.argsort().tolist()
 
 
 # Herding
@@ -193,6 +258,19 @@ def test_herding_repeats_no_row_and_chooses_as_many_as_there_are(kind: str, m: i
 def test_a_choice_of_none_can_be_used_as_an_index() -> None:
     features = generic_features("random", 0)
     assert features[herd(features, 0)].shape == (0, 6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_smaller_choice_is_the_beginning_of_a_larger_one(kind: str) -> None:
+    features = generic_features(kind, 4)
+    assert herd(features, 5).tolist() == herd(features, 10)[:5].tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_herding_chooses_the_same_rows_in_whatever_order_they_come(kind: str) -> None:
+    features = generic_features(kind, 5)
+    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(6))
+    assert set(order[herd(features[order], 9)].tolist()) == set(herd(features, 9).tolist())
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 512])

@@ -121,6 +121,11 @@ def test_an_old_class_keeps_the_beginning_of_what_it_had(
         assert kept == {label: images[: len(kept[label])] for label, images in before.items()}
 
 
+def test_a_stage_that_shrinks_no_share_leaves_old_exemplars_alone() -> None:
+    first, second = fill(Memory(Config(budget=3, budget_per="class")), [[9, 9], [9, 9]])
+    assert {label: second[label] for label in first} == first
+
+
 def test_only_new_samples_are_added() -> None:
     memory = Memory(Config(budget=12))
     fill(memory, [[9, 9]])
@@ -138,9 +143,20 @@ def test_exemplars_keep_their_labels() -> None:
     assert memory.exemplars.labels.tolist() == expected
 
 
+def test_a_budget_per_class_gives_each_class_so_many() -> None:
+    held = fill(Memory(Config(budget=4, budget_per="class")), [[9, 9], [9], [9, 9]])
+    assert [[len(images) for images in state.values()] for state in held] == [
+        [4] * n for n in (2, 3, 5)
+    ]
+
+
 @pytest.mark.parametrize(("n_seen", "share"), [(50, 40), (60, 33), (100, 20)])
 def test_a_total_budget_of_2000_is_shared_in_whole_numbers(n_seen: int, share: int) -> None:
     assert Memory(Config(budget=2000)).share(n_seen) == share
+
+
+def test_the_memory_is_empty_at_first() -> None:
+    assert len(Memory(Config()).exemplars) == 0
 
 
 # The choice
@@ -183,6 +199,11 @@ def test_herding_follows_algorithm_4_of_the_features_asked_for(
         chosen = positions[algorithm_4(features[positions], 10)]
         expected[label] = numbers(new.take(chosen))
     assert by_class(memory) == expected
+
+
+def test_raw_and_normalised_features_lead_to_different_choices() -> None:
+    raw, normalised = Config(budget=20, herd_on="raw"), Config(budget=20, herd_on="normalised")
+    assert chosen_by(raw) != chosen_by(normalised)
 
 
 def test_features_of_length_zero_are_herded_too() -> None:
@@ -254,6 +275,13 @@ def test_a_budget_below_one_exemplar_per_class_is_refused() -> None:
 def test_a_budget_of_one_exemplar_per_class_is_accepted(config: Config) -> None:
     check_budget(config, 10)
     assert config.budget <= Memory(config).share(10) * 10
+
+
+def test_herding_in_the_memory_is_the_public_herd() -> None:
+    memory, new = Memory(Config(budget=5, herd_on="raw")), new_classes([30])
+    features = features_for(new)
+    memory.add(new, features, 1)
+    assert numbers(memory.exemplars) == numbers(new.take(herd(features, 5)))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -22,6 +22,7 @@ from cilkit.metrics import (
     new_class_share,
     old_and_new_accuracy,
     reliability,
+    stage_accuracy,
     summary,
 )
 from cilkit.progress import Means
@@ -60,6 +61,14 @@ def predictions(labels: list[int], predicted: list[int], confidence: list[float]
 
 def test_the_matrix_of_the_toy_example_is_the_published_one() -> None:
     np.testing.assert_allclose(accuracy_matrix(toy_records()), TOY)
+
+
+def test_forgetting_of_the_toy_example_is_seventy() -> None:
+    assert forgetting(TOY) == pytest.approx(70)
+
+
+def test_backward_transfer_of_the_toy_example_is_minus_seventy() -> None:
+    assert backward_transfer(TOY) == pytest.approx(-70)
 
 
 def test_forgetting_after_two_stages_is_what_the_first_one_lost() -> None:
@@ -117,6 +126,16 @@ def test_an_average_over_no_stage_is_not_a_number() -> None:
 # Accuracy
 
 
+def test_accuracy_after_fifty_classes_and_ten_weighs_each_class_alike() -> None:
+    """80 % of each of 50 old classes and 20 % of each of 10 new ones: not the mean of the two."""
+    hits = np.array([8] * 50 + [2] * 10)
+    counts = np.diag(hits)
+    counts[:, 0] += 10 - hits
+    counts[0, 0], counts[0, 1] = 8, 2
+    record = stage_record(1, 50, 60, counts.tolist())
+    assert stage_accuracy(record) == pytest.approx((50 * 80 + 10 * 20) / 60)
+
+
 def test_accuracy_is_the_mean_over_classes_of_unequal_test_sets() -> None:
     assert accuracy([[90, 10], [1, 1]]) == pytest.approx((90 + 50) / 2)
 
@@ -161,6 +180,10 @@ def test_a_confusion_matrix_counts_true_classes_in_rows() -> None:
     assert found == [[1, 2, 0], [0, 1, 0], [1, 0, 0]]
 
 
+def test_a_confusion_matrix_has_a_row_for_a_class_that_no_one_predicted() -> None:
+    assert confusion_matrix(predictions([0], [0], [1.0]), 3) == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+
+
 def test_calibration_error_of_four_answers_matches_a_sum_by_hand() -> None:
     """Of ten bins, the last holds two answers, one of them right; two others hold one each."""
     answers = predictions([0, 0, 0, 0], [0, 1, 0, 1], [0.95, 0.93, 0.55, 0.15])
@@ -202,6 +225,10 @@ def test_what_lies_above_an_edge_belongs_to_the_bin_above_it(dtype: torch.dtype)
     nothing = torch.zeros(15).long()
     images, _, _ = reliability(Predictions(nothing, nothing, above), 15)
     assert images.tolist() == [1.0] * 15
+
+
+def test_certainty_that_is_always_right_is_perfectly_calibrated() -> None:
+    assert calibration_error(predictions([0, 1, 2], [0, 1, 2], [1.0] * 3)) == pytest.approx(0)
 
 
 def test_certainty_that_is_right_in_three_of_five_is_forty_off() -> None:
@@ -248,6 +275,11 @@ def means_of(counts: list[int], values: list[float]) -> float:
     for count, value in zip(counts, values, strict=True):
         means.add(count, {"loss": torch.tensor(value)})
     return means.over_processes()["loss"]
+
+
+def test_a_mean_weighs_each_batch_by_its_size() -> None:
+    """The tutorial's mean gave a small last batch the weight of a whole one."""
+    assert means_of([128, 128, 8], [1.0, 1.0, 4.0]) == pytest.approx((256 + 32) / 264)
 
 
 @given(st.lists(st.tuples(st.integers(1, 99), st.floats(-9, 9)), min_size=1, max_size=9))

@@ -65,6 +65,10 @@ def test_growing_adds_one_head_of_the_missing_classes() -> None:
     assert classifier_of(4, 2, 3).head_sizes == [4, 2, 3]
 
 
+def test_a_classifier_counts_the_classes_of_all_heads() -> None:
+    assert classifier_of(4, 2, 3).n_classes == 9
+
+
 def test_growing_to_what_is_there_changes_nothing() -> None:
     classifier = classifier_of(4, 2)
     before = parameters(classifier)
@@ -99,6 +103,13 @@ def test_a_logit_is_the_product_of_prototype_and_features() -> None:
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
 
 
+def test_heads_have_no_bias_unless_it_is_asked_for() -> None:
+    """The tutorial's heads had one, which alignment left as it was."""
+    classifier = CilClassifier(FEATURES)
+    classifier.grow_to(4)
+    assert [head.bias for head in classifier.heads] == [None]
+
+
 def test_a_built_model_has_no_bias_unless_the_settings_ask_for_it(tiny_scenario: Scenario) -> None:
     model = build_model(Config(backbone="resnet8"), tiny_scenario)
     model.grow_to(4)
@@ -130,12 +141,34 @@ def test_new_weights_fill_the_interval_that_their_source_documents(init: str) ->
     assert (shares - 0.1).abs().max() < 5 * (0.09 / weight.numel()) ** 0.5
 
 
+@ways_to_draw
+def test_the_squares_of_a_new_prototype_sum_to_what_the_interval_says(init: str) -> None:
+    squares = classifier_of(5000, init=init, features=64).weight.detach().double().square().sum(1)
+    # A square of a uniform weight is b^2 / 3 on average, with a deviation of b^2 sqrt(4 / 45).
+    deviation = BOUNDS[init] ** 2 * (4 / 45 / 64 / 5000) ** 0.5
+    assert squares.mean().item() == pytest.approx(BOUNDS[init] ** 2 / 3, abs=5 * deviation)
+
+
 @pytest.mark.parametrize(("init", "born_at_zero"), [("torch", False), ("pycil", True)])
 def test_a_bias_is_born_at_zero_only_where_the_source_has_it_so(
     init: str, born_at_zero: bool
 ) -> None:
     heads = classifier_of(4, 2, bias=True, init=init).heads
     assert [bool((head.bias == 0).all()) for head in heads] == [born_at_zero] * 2
+
+
+@ways_to_draw
+def test_how_new_rows_are_drawn_leaves_the_old_ones_alone(init: str) -> None:
+    classifier = classifier_of(4, 2, bias=True, init=init)
+    before = parameters(classifier)
+    classifier.grow_to(9)
+    assert equal(parameters(classifier)[: len(before)], before)
+
+
+@ways_to_draw
+def test_new_rows_follow_from_the_seed_alone(init: str) -> None:
+    once, again = (classifier_of(4, 2, bias=True, init=init) for _ in range(2))
+    assert equal(parameters(once), parameters(again))
 
 
 @ways_to_draw
@@ -248,6 +281,14 @@ def test_a_frozen_copy_shares_nothing_with_the_original(make_model: MakeModel) -
     assert not of_each[0] & of_each[1]
 
 
+def test_a_frozen_copy_does_not_change_when_the_original_trains(make_model: MakeModel) -> None:
+    model = residual(make_model)
+    copy = model.frozen_copy()
+    before = copy(some_images())
+    train_a_step(model)
+    assert torch.equal(copy(some_images()), before)
+
+
 def test_the_original_goes_on_training_after_a_copy_was_frozen(make_model: MakeModel) -> None:
     model = residual(make_model)
     model.frozen_copy()
@@ -324,6 +365,11 @@ def test_floats_of_another_scale_are_refused(change: Callable[[Tensor], Tensor])
         deepcopy(THREE).eval()(change(some_images()))
 
 
+def test_a_model_answers_alike_to_bytes_and_to_floats(make_model: MakeModel) -> None:
+    model = a_model(make_model).eval()
+    torch.testing.assert_close(model(some_images() / 255), model(some_images()))
+
+
 def test_a_model_in_evaluation_refuses_what_is_normalised(make_model: MakeModel) -> None:
     model = a_model(make_model).eval()
     with pytest.raises(InputError, match="floats must lie in"):
@@ -363,6 +409,13 @@ def test_resnet32_has_463504_parameters_as_the_literature_counts() -> None:
     assert sum(p.numel() for p in build_backbone("resnet32", 3).parameters()) == 463_504
 
 
+@pytest.mark.parametrize("name", RESNETS)
+def test_the_depth_counts_the_convolutions_and_the_classifier(name: str) -> None:
+    modules = build_backbone(name, 3).modules()
+    convolutions = sum(isinstance(module, nn.Conv2d) for module in modules)
+    assert convolutions + 1 == int(name.split("-")[0].removeprefix("resnet"))
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_features_of_residual_networks_are_not_negative(training: bool) -> None:
     backbone = build_backbone("resnet20", 3).train(training)
@@ -387,9 +440,20 @@ def test_the_shortcut_takes_every_other_pixel_and_adds_empty_channels(
     np.testing.assert_allclose(block(images).detach().numpy(), expected, atol=1e-7)
 
 
+def test_two_of_the_three_groups_halve_the_image() -> None:
+    blocks = build_backbone("resnet20", 3).get_submodule("blocks")
+    assert blocks(torch.zeros(1, 16, 32, 32)).shape == (1, 64, 8, 8)
+
+
 def test_a_stride_of_two_halves_the_image_at_once() -> None:
     convolution = build_backbone("resnet8-stride2", 3).get_submodule("conv")
     assert convolution(torch.zeros(1, 3, 32, 32)).shape == (1, 16, 16, 16)
+
+
+def test_one_image_weighs_on_no_other_in_evaluation_mode() -> None:
+    backbone = build_backbone("resnet8", 3).eval()
+    images = some_images() / 255
+    torch.testing.assert_close(backbone(images)[2:3], backbone(images[2:3]))
 
 
 # The network of the laboratory
@@ -500,6 +564,11 @@ def test_the_confidence_is_the_probability_of_the_predicted_class(make_model: Ma
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     expected = (powers / powers.sum(axis=1, keepdims=True)).max(axis=1)
     np.testing.assert_allclose(predict(model, samples).confidence.numpy(), expected, atol=1e-6)
+
+
+def test_predictions_come_with_the_true_labels(make_model: MakeModel) -> None:
+    samples = many_samples()
+    assert torch.equal(predict(a_model(make_model), samples).labels, samples.labels)
 
 
 # What a method may ask of a backbone
