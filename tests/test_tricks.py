@@ -26,6 +26,7 @@ def learner_of(trick: type[ReplayKD]) -> ReplayKD:
     return trick(model, replace(TINY, method="wa", lr=0.05))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trick", TRICKS.values())
 def test_a_run_with_a_trick_can_be_gone_on_from_any_record(
     trick: type[ReplayKD], tiny_scenario: Scenario
