@@ -14,11 +14,12 @@ from cilkit import Scenario, learn
 from cilkit.backbones.small import ResNet
 from cilkit.heads import CilClassifier
 from cilkit.machine.seeds import seed_all
+from cilkit.methods.replay_kd import ReplayKD
 from cilkit.methods.wa import WA
 from cilkit.runs.records import stage_records
 
 
-def learner_of(trick: type[WA]) -> WA:
+def learner_of(trick: type[ReplayKD]) -> ReplayKD:
     """Return a learner with convolutions."""
     seed_all(0)
     model = tiny_model(CilClassifier(64), tiny(), ResNet(8))
@@ -27,7 +28,7 @@ def learner_of(trick: type[WA]) -> WA:
 
 @pytest.mark.parametrize("trick", TRICKS.values())
 def test_a_run_with_a_trick_can_be_gone_on_from_any_record(
-    trick: type[WA], tiny_scenario: Scenario
+    trick: type[ReplayKD], tiny_scenario: Scenario
 ) -> None:
     assert stops_that_differ(lambda: learner_of(trick), tiny_scenario) == []
 
@@ -36,6 +37,7 @@ def test_what_packed_exemplars_take_is_counted_and_they_look_much_as_before(
     tiny_scenario: Scenario,
 ) -> None:
     plain, packed = learner_of(WA), learner_of(Packed)
+    assert isinstance(packed, Packed)
     for learner in (plain, packed):
         records = stage_records(learn(learner, tiny_scenario))
     files = [packed.packed(image) for image in packed.memory.exemplars.images()]

@@ -28,6 +28,7 @@ from cilkit.data.scenario import Stage
 from cilkit.learner import Phase
 from cilkit.memory import positions_by_class
 from cilkit.methods import METHODS
+from cilkit.methods.replay_kd import ReplayKD
 from cilkit.methods.wa import WA
 from cilkit.model import CilModel, Seen
 from cilkit.plan import Plan
@@ -85,7 +86,7 @@ class Balanced(WA):
         ]
 
 
-class Packed(WA):
+class Packing(ReplayKD):
     """Exemplars are kept as WebP files, as many as the bytes of the budget's pixels hold.
 
     With fewer epochs, so that the stages after the first see as many images as without.
@@ -114,7 +115,7 @@ class Packed(WA):
         return facts | {"bytes": self.own["sizes"].sum().item()}
 
 
-class PackedAlike(Packed):
+class PackingAlike(Packing):
     """New images are packed, too, once there are exemplars: else what is sharp is new."""
 
     def samples(self, stage: Stage) -> Samples:
@@ -123,6 +124,14 @@ class PackedAlike(Packed):
             return super().samples(stage)
         images = [self.packed(image)[0] for image in stage.train.images()]
         return Samples.of(torch.stack(images), stage.train.labels) + self.memory.exemplars
+
+
+class Packed(Packing, WA):
+    """Packed exemplars, and alignment."""
+
+
+class PackedAlike(PackingAlike, WA):
+    """Packed images, and alignment."""
 
 
 class Whitened(WA):
@@ -225,12 +234,13 @@ class Growing(WA):
         model.normalise.register_forward_hook(smaller)
 
 
-TRICKS: dict[str, type[WA]] = {
+TRICKS: dict[str, type[ReplayKD]] = {
     "mirrored": Mirrored,
     "averaged": Averaged,
     "balanced": Balanced,
     "packed": Packed,
     "packed-alike": PackedAlike,
+    "packed-unaligned": PackingAlike,
     "whitened": Whitened,
     "muon": Muon,
     "muon-first": MuonFirst,
@@ -251,6 +261,8 @@ CHANGES: dict[str, dict[str, Any]] = {
 MORE = {"budget": 10_000, "epochs": 6}  # exemplars that are packed, and as many images seen
 CHANGES["packed"] |= MORE
 CHANGES["packed-alike"] |= MORE
+CHANGES["packed-unaligned"] |= MORE
+CHANGES["packed-unaligned-lr-0.1"] = CHANGES["packed-unaligned"] | {"lr": 0.1}
 CHANGES["packed-alike-lr-0.05"] = CHANGES["packed-alike"] | {"lr": 0.05}
 CHANGES["growing"] |= {"base_epochs": 20, "epochs": 15}
 CHANGES["muon-first-lr-0.1"] = {"method": "muon-first", "lr": 0.1}
