@@ -14,8 +14,8 @@ from test_readability import CORE, PACKAGE, code_lines
 
 from cilkit import METHODS as REGISTRY
 from cilkit import PRESETS, read_records
-from cilkit.metrics import megabytes, spread, summarise, summary
-from cilkit.runs.records import Cost, run_record
+from cilkit.metrics import megabytes, spread, stage_accuracy, summarise, summary
+from cilkit.runs.records import Cost, run_record, stage_records
 from cilkit.teaching.stored import by_method
 
 ROOT = Path(__file__).parent.parent
@@ -107,6 +107,19 @@ def test_the_tuned_preset_is_the_recipe_that_was_measured() -> None:
         made = run_record(records).config
         preset = replace(PRESETS["cifar100-b50-10-short-tuned"], method="wa", seed=made["seed"])
         assert preset.differences(made) == []
+
+
+def test_the_log_of_tricks_shows_the_stored_records() -> None:
+    log = (ROOT / "tests" / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `([\w.-]+)` \| ([\d.]+) \| ([\d.]*) \| ([\d.]*) \|", log, re.MULTILINE)
+    stored = []
+    for name, [records] in by_method(RESULTS / "cifar100-tricks").items():
+        made, stages = run_record(records), stage_records(records)
+        assert made.config["validation"] == 0.1
+        assert not made.versions["commit"].endswith("+")
+        cells = [f"{stage_accuracy(stage):.1f}" for stage in stages] + ["", ""]
+        stored.append((name, *cells[:3]))
+    assert sorted(told) == sorted(stored)
 
 
 @pytest.mark.parametrize(
