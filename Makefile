@@ -57,8 +57,7 @@ check: lint
 test: lint book
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope
 
-# What takes long and breaks seldom: all notebooks where nothing of ours is, the laboratory on ten
-# seeds, runs killed and damaged.
+# What takes long and breaks seldom: all notebooks where nothing of ours is, runs killed and damaged.
 weekly: $(VENV)/ready
 	$(BIN)/pytest -m weekly
 	$(BIN)/python tests/kill.py --times 50

@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +29,16 @@ from cilkit.runs.records import Record
 settings.register_profile("cilkit", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("cilkit")
 
-ROOT = Path(__file__).parent.parent
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
 )
 needs_browser = pytest.mark.skipif(
     not BROWSER and not os.environ.get("CI"), reason="no Chromium to look with"
 )
-# The theme's own, on every page of every book that uses it.
-THEMES_OWN = {"label-content-name-mismatch", "region"}
 MakeModel = Callable[..., CilModel]
 MakeLearner = Callable[..., Learner]
 Finished = tuple[Path, list[Record]]
 Herding = Callable[[Tensor, int], list[int]]
-Patch = pytest.MonkeyPatch
-Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -109,15 +102,6 @@ SETTINGS: dict[str, Any] = {"augment": "none", "budget": 12, "tuning_epochs": 1}
 TINY = Config(increment=2, epochs=2, batch_size=16, lr=0.02, **SETTINGS)
 
 
-def extension(name: str) -> Any:
-    """Return a module of book/_ext, which Sphinx loads by itself."""
-    spec = spec_from_file_location(name, ROOT / "book" / "_ext" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    sys.modules[name] = module = module_from_spec(spec)  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
-
-
 def same(some: Samples, others: Samples) -> bool:
     """Tell whether both hold the same images and labels in the same order."""
     return torch.equal(some.images(), others.images()) and torch.equal(some.labels, others.labels)
@@ -163,7 +147,7 @@ def make_learner(tiny_config: Config) -> MakeLearner:
 
 
 @pytest.fixture
-def all_methods(monkeypatch: Patch) -> None:
+def all_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a run's settings name the tests' own methods, and the tiny backbone."""
     from doors import DOORS  # which imports this file
 
@@ -206,32 +190,6 @@ def browser() -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=BROWSER, args=flags)
         yield chromium
         chromium.close()
-
-
-def violations(page: Any, where: str = "html", **options: Any) -> dict[str, list[str]]:
-    """Return which of axe's rules a page breaks, and the first elements that break them."""
-    import axe_playwright_python
-
-    page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text())
-    words = [where, {"resultTypes": ["violations"]} | options]
-    found = page.evaluate("(words) => axe.run(...words)", words)["violations"]
-    return {rule["id"]: [node["html"][:120] for node in rule["nodes"]][:3] for rule in found}
-
-
-@pytest.fixture(scope="module")
-def lab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Return a page that holds the laboratory and nothing else, from the disk, with no network."""
-    from cilkit.teaching import laboratory
-
-    path = tmp_path_factory.mktemp("lab") / "lab.html"
-    html = f"<!DOCTYPE html><meta charset='utf-8'><body>{laboratory()._repr_html_()}</body>"
-    path.write_text(html, encoding="utf-8")
-    context = browser.new_context(offline=True)
-    page = context.new_page()
-    page.set_default_timeout(600_000)
-    page.goto(path.as_uri())
-    yield page
-    context.close()
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from cilkit import Config, InputError, build
+from cilkit import Config
 
 
 def draw(path: Path, label: int, number: int, size: tuple[int, int] = (40, 30)) -> None:
@@ -36,11 +35,3 @@ def settings_for(root: Path, **changes: Any) -> Config:
     settings: dict[str, Any] = {"dataset": "folder", "data_path": root, "augment": "none"}
     settings |= {"image_size": 16, "increment": 2, "budget": 8, "epochs": 1, "batch_size": 5}
     return Config(**(settings | {"lr": 0.02, "threads": 1} | changes))
-
-
-def refusal(root: Path, **changes: Any) -> str:
-    """Return the sentence that a tree is refused with, before any training."""
-    with pytest.raises(InputError) as refused:
-        build(settings_for(root, **({"increment": 1} | changes)))
-    assert "\n" not in str(refused.value)
-    return str(refused.value)

@@ -9,7 +9,7 @@ import sys
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from random import Random
@@ -29,10 +29,10 @@ PLACES = ("before the first checkpoint", "in an epoch", "while saving", "after t
 AGAIN = 0.4  # the chance that a run is killed once more before it may end
 
 
-def work(out: Path) -> None:
+def work(out: Path, method: str) -> None:
     """Do what `cilkit run --resume` does, in one of the processes."""
     with processes(), stoppable():
-        run(QUICK, out, resume=True)
+        run(replace(QUICK, method=method), out, resume=True)
 
 
 @dataclass
@@ -42,6 +42,7 @@ class Killer:
     size: int
     folder: Path
     chance: Random
+    method: str = QUICK.method
     places: Counter[str] = field(default_factory=Counter)  # where runs were killed
 
     def __post_init__(self) -> None:
@@ -56,7 +57,7 @@ class Killer:
 
     def start(self, out: Path) -> list[Process]:
         """Start, or resume, the run in `out`."""
-        return start(work, out, size=self.size, log=log_of(out))
+        return start(work, out, self.method, size=self.size, log=log_of(out))
 
     def difference(self, number: int) -> str:
         """Kill a run once or more, let it end; say how it differs from the one left alone."""
@@ -145,9 +146,11 @@ def log_of(out: Path) -> Path:
     return out.with_suffix(".log")
 
 
-def check(times: int, size: int, folder: Path, seed: int = 0) -> list[str]:
+def check(
+    times: int, size: int, folder: Path, seed: int = 0, method: str = QUICK.method
+) -> list[str]:
     """Kill and resume so many runs of `size` processes; print a summary, return what differs."""
-    killer = Killer(size, folder, Random(seed))
+    killer = Killer(size, folder, Random(seed), method)
     differences = [text for number in range(times) if (text := killer.difference(number))]
     places = ", ".join(f"{killer.places[place]} {place}" for place in PLACES)
     print(

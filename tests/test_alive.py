@@ -318,7 +318,9 @@ def test_with_a_script_that_sentence_is_gone(page: Any) -> None:
     assert not any(each.is_visible() for each in page.locator(".cil-asleep").all())
 
 
-def test_nothing_sticks_out_on_a_phone_and_handles_are_wide_enough_for_a_finger(visit: Any) -> None:
+def test_nothing_sticks_out_on_a_phone_and_handles_are_wide_enough_for_a_finger(
+    visit: Any,
+) -> None:
     page = visit(viewport={"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     sizes = [each.bounding_box()["width"] for each in page.locator("[data-handle]").all()]

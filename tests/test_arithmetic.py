@@ -8,21 +8,32 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY, Capture, Patch, tiny, tiny_learner
+from conftest import TINY, tiny, tiny_learner
 from quick import Broken, broken_at
 from test_old_runs import CONFIG as OLD_CONFIG
 from test_old_runs import OLD
 from torch import Tensor, nn
 
-from cilkit import PRESETS, Config, InputError, Learner, Scenario, learn, load, read_records, run
+from cilkit import (
+    PRESETS,
+    Config,
+    InputError,
+    Learner,
+    Scenario,
+    learn,
+    load,
+    read_records,
+    run,
+)
 from cilkit.backbones import build_backbone
-from cilkit.cli import main, parse
+from cilkit.cli import Run, main, parse
 from cilkit.machine import arithmetic
 from cilkit.machine.arithmetic import PLAIN, QUESTIONS, Arithmetic, arithmetic_for, fastest
 from cilkit.model import Seen
 from cilkit.runs.records import run_record, stage_records
 from cilkit.state import fingerprint_of, restore, state_of
 
+Patch = pytest.MonkeyPatch
 AUTO = replace(TINY, backbone="mlp", precision="auto", threads=1, device="cpu")
 
 
@@ -150,7 +161,7 @@ def test_gradients_lack_where_a_stride_is_longer_than_the_map_and_a_kernel_than_
 
 @pytest.mark.parametrize(("has", "precision"), [("AMX", "bf16"), ("", "float32")])
 def test_a_run_says_and_records_in_what_it_computes_and_why(
-    has: str, precision: str, tmp_path: Path, monkeypatch: Patch, capsys: Capture
+    has: str, precision: str, tmp_path: Path, monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     processor(has, monkeypatch)
     words = ["--precision", "auto", "--epochs", "1", "--increment", "5", "--device", "cpu"]
@@ -219,7 +230,9 @@ def test_on_and_off_are_bf16_and_float32() -> None:
 def test_the_options_of_earlier_commands_still_say_what_they_said(
     words: list[str], precision: str, channels_last: bool | str
 ) -> None:
-    config = parse(["run", *words, "--out", "here"]).config  # type: ignore[union-attr]
+    command = parse(["run", *words, "--out", "here"])
+    assert isinstance(command, Run)
+    config = command.config
     assert (config.precision, config.channels_last) == (precision, channels_last)
 
 
@@ -239,7 +252,7 @@ def fp16_on_cpus(monkeypatch: Patch) -> None:
     monkeypatch.setattr(arithmetic, "can_compute", lambda device, precision: True)
 
 
-def test_fp16_is_refused_without_a_card(tmp_path: Path, capsys: Capture) -> None:
+def test_fp16_is_refused_without_a_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["run", "--precision", "fp16", "--device", "cpu", "--out", str(tmp_path / "run")]
     assert main(words) == 2
     assert "precision fp16 needs a CUDA card" in capsys.readouterr().err
@@ -295,7 +308,9 @@ def test_a_scaled_run_that_is_restored_ends_as_one_that_nobody_stopped(
     assert fingerprint_of(resumed) == fingerprint_of(whole)
 
 
-def test_a_run_in_float32_saves_no_scaling(tiny_scenario: Scenario) -> None:
+def test_a_run_in_float32_saves_no_scaling(
+    tiny_scenario: Scenario,
+) -> None:
     learner = tiny_learner(Learner, TINY)
     next(learn(learner, tiny_scenario))
     assert not [name for name in state_of(learner)[0] if name.startswith("scaling")]

@@ -403,9 +403,8 @@ def test_names_that_fit_no_labels_are_refused(names: Any, words: str) -> None:
 @pytest.mark.parametrize("names", [np.array([b"a", b"b"]), np.array(["a", "b"])])
 def test_names_in_an_npz_file_may_be_bytes(names: NDArray[Any], tmp_path: Path) -> None:
     images = np.zeros((4, 8, 8), np.uint8)
-    parts = {"train_images": images, "train_labels": LABELS, "test_images": images}
-    # mypy takes one of the names to be `allow_pickle`.
-    np.savez(tmp_path / "x.npz", **parts, test_labels=LABELS, class_names=names)  # type: ignore[arg-type]
+    parts: dict[str, Any] = {"train_images": images, "train_labels": LABELS, "test_images": images}
+    np.savez(tmp_path / "x.npz", **parts, test_labels=LABELS, class_names=names)
     dataset = build_dataset(Config(dataset="npz", data_path=tmp_path / "x.npz"))
     assert dataset.class_names == ("a", "b")
 

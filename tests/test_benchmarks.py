@@ -3,7 +3,6 @@
 import pytest
 from benchmarks import growth, step
 from benchmarks.harness import Row, Timing, interleaved, less_time, print_table, seconds
-from conftest import Capture
 
 
 class FakeClock:
@@ -54,7 +53,7 @@ def test_times_are_given_in_a_unit_that_suits_them(value: float, text: str) -> N
     assert seconds(value) == text
 
 
-def test_the_table_names_the_commit_and_torchs_version(capsys: Capture) -> None:
+def test_the_table_names_the_commit_and_torchs_version(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([Row("it", "1 s", "2 s", 2.0)])
     printed = capsys.readouterr().out
     assert "commit " in printed and "torch " in printed

@@ -12,7 +12,6 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from conftest import Capture, Patch
 
 from cilkit import METHODS, PRESETS, read_records, summary
 from cilkit.cli import KINDS, Compare, Features, Run, check_options, main, parse, starts_of
@@ -21,10 +20,10 @@ from cilkit.methods.ewc import EWC
 from cilkit.methods.replay import Replay
 from cilkit.show.headings import by_heading
 
-QUICK = ["--epochs", "1", "--base", "5", "--increment", "5"]
+QUICK = ["--epochs", "1", "--base", "5", "--increment", "5", "--backbone", "resnet8"]
 
 
-def refused(words: list[str], capsys: Capture) -> str:
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """Return the sentence that a command is refused with, at once."""
     try:
         status = main(words)
@@ -34,7 +33,7 @@ def refused(words: list[str], capsys: Capture) -> str:
     return " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
-def test_help_lists_the_presets(capsys: Capture) -> None:
+def test_help_lists_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
@@ -78,14 +77,14 @@ def test_help_lists_the_presets(capsys: Capture) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_input_gets_one_sentence(
-    words: list[str], sentence: str, tmp_path: Path, capsys: Capture
+    words: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sentence in refused(["run", *words, "--out", str(tmp_path)], capsys)
 
 
 @pytest.mark.parametrize("words", [["--epochs", "-1"], ["--kd-weight", "2", "--kd-mix", "convex"]])
 def test_what_a_setting_may_be_is_said_in_one_line(
-    words: list[str], tmp_path: Path, capsys: Capture
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["run", *words, "--out", str(tmp_path)])
     lines = capsys.readouterr().err.splitlines()
@@ -102,7 +101,7 @@ def test_what_a_setting_may_be_is_said_in_one_line(
     ],
 )
 def test_a_size_that_images_would_not_get_is_refused(
-    words: list[str], tmp_path: Path, capsys: Capture
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sentence = refused([*words, "--out", str(tmp_path / "out")], capsys)
     assert "--image-size is how large image files are read, and those of" in sentence
@@ -120,7 +119,7 @@ def test_a_reader_who_has_read_enough_hears_no_complaint(tmp_path: Path) -> None
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_no_words_at_all_are_answered_with_the_commands(capsys: Capture) -> None:
+def test_no_words_at_all_are_answered_with_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert "compare" in refused([], capsys)
 
 
@@ -140,13 +139,15 @@ def test_no_words_at_all_are_answered_with_the_commands(capsys: Capture) -> None
     ],
 )
 def test_of_an_unknown_command_or_option_the_nearest_is_named(
-    words: str, sentence: str, capsys: Capture
+    words: str, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sentence in refused(words.split(), capsys)
 
 
 @pytest.mark.parametrize("command", KINDS)
-def test_every_option_in_the_help_is_known(command: str, capsys: Capture) -> None:
+def test_every_option_in_the_help_is_known(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         main([command, "--help"])
     words = [
@@ -157,59 +158,60 @@ def test_every_option_in_the_help_is_known(command: str, capsys: Capture) -> Non
     check_options(words, starts_of(words))
 
 
-def test_the_last_preset_counts(tmp_path: Path, capsys: Capture) -> None:
+def test_the_last_preset_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["run", "--preset", "digits", "--preset", "nope", "--out", str(tmp_path)]
     assert "unknown preset 'nope'" in refused(words, capsys)
 
 
 @pytest.mark.parametrize("words", [["--method", "joint"], ["--seed", "9"]])
 def test_compare_refuses_what_it_would_not_heed(
-    words: list[str], tmp_path: Path, capsys: Capture
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sentence = refused(["compare", *words, "--out", str(tmp_path)], capsys)
     assert "compare takes --methods and --seeds" in sentence
 
 
-@pytest.fixture(scope="module")
-def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run leaves, to be read only."""
-    out = tmp_path_factory.mktemp("left")
-    assert main(["run", *QUICK, "--out", str(out), "--csv", "--tensorboard"]) == 0
-    return out
-
-
-def test_run_leaves_records_tables_and_figures(left: Path) -> None:
-    names = {path.name for path in left.iterdir()}
-    assert {"records.jsonl", "checkpoint.safetensors", "epochs.csv", "stages.csv"} <= names
-    assert {"accuracy.png", "prototype-norms.png", "confusion.png"} <= names
-
-
-def test_a_refused_run_leaves_tensorboards_files_alone(left: Path) -> None:
-    [events] = left.glob("events.out.tfevents.*")
+def test_a_refused_run_leaves_tensorboards_files_alone(tmp_path: Path) -> None:
+    assert main(["run", *QUICK, "--out", str(tmp_path), "--tensorboard"]) == 0
+    [events] = tmp_path.glob("events.out.tfevents.*")
     before = events.read_bytes()
-    words = ["run", *QUICK, "--lr", "0.5", "--out", str(left), "--tensorboard", "--resume"]
+    words = ["run", *QUICK, "--lr", "0.5", "--out", str(tmp_path), "--tensorboard", "--resume"]
     assert main(words) == 2
     assert events.read_bytes() == before
 
 
 @pytest.mark.parametrize("words", [["run", "--budget", "9"], ["compare", "--base", "11"]])
 def test_what_is_refused_leaves_no_folder(
-    words: list[str], tmp_path: Path, capsys: Capture
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refused([*words, "--out", str(tmp_path / "made" / "out")], capsys)
     assert not (tmp_path / "made" / "out").exists()
 
 
-def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, capsys: Capture) -> None:
+def test_a_place_that_cannot_be_written_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").touch()
     assert "cannot write to" in refused(["run", "--out", str(tmp_path / "file" / "run")], capsys)
 
 
-def test_an_empty_folder_has_nothing_to_draw(tmp_path: Path, capsys: Capture) -> None:
+def test_an_empty_folder_has_nothing_to_draw(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "no records in" in refused(["plot", str(tmp_path)], capsys)
 
 
-def test_a_quiet_run_prints_its_last_line_alone(tmp_path: Path, capsys: Capture) -> None:
+def test_run_leaves_records_tables_and_figures(tmp_path: Path) -> None:
+    assert main(["run", *QUICK, "--out", str(tmp_path), "--csv", "--tensorboard"]) == 0
+    left = {path.name for path in tmp_path.iterdir()}
+    assert {"records.jsonl", "checkpoint.safetensors", "epochs.csv", "stages.csv"} <= left
+    assert {"accuracy.png", "prototype-norms.png", "confusion.png"} <= left
+    assert any(name.startswith("events.out.tfevents") for name in left)
+
+
+def test_a_quiet_run_prints_its_last_line_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["run", *QUICK, "--out", str(tmp_path)]
     assert main(words) == 0
     loud = [line for line in capsys.readouterr().out.splitlines() if "drew" not in line]
@@ -218,7 +220,9 @@ def test_a_quiet_run_prints_its_last_line_alone(tmp_path: Path, capsys: Capture)
     assert len(loud) > 2
 
 
-def test_a_quiet_comparison_prints_its_table_alone(tmp_path: Path, capsys: Capture) -> None:
+def test_a_quiet_comparison_prints_its_table_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["compare", "--methods", "finetune", "joint", "--seeds", "3", *QUICK]
     assert main([*words, "--quiet", "--out", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
@@ -226,15 +230,16 @@ def test_a_quiet_comparison_prints_its_table_alone(tmp_path: Path, capsys: Captu
     assert err == ""
 
 
-def test_a_quiet_run_still_says_what_is_wrong(tmp_path: Path, capsys: Capture) -> None:
+def test_a_quiet_run_still_says_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["run", "--quiet", "--lr", "-1", "--out", str(tmp_path)]
     assert "lr is -1" in refused(words, capsys)
 
 
 def test_compare_leaves_a_summary_in_percent(
-    tmp_path: Path, monkeypatch: Patch, capsys: Capture
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cilkit.cli.draw", lambda *given: None)
     words = ["compare", "--methods", "finetune", "wa", "--seeds", "3", "4", *QUICK]
     assert main([*words, "--out", str(tmp_path)]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())
@@ -245,9 +250,32 @@ def test_compare_leaves_a_summary_in_percent(
     assert f"{sum(summary['wa']['last']) / 2:.1f} ±" in capsys.readouterr().out
 
 
-def test_compare_refuses_a_method_that_is_named_twice(tmp_path: Path, capsys: Capture) -> None:
+def test_compare_refuses_a_method_that_is_named_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["compare", "--methods", "wa", "wa", "--out", str(tmp_path)]
     assert "each only once" in refused(words, capsys)
+
+
+@pytest.mark.slow
+def test_two_processes_do_the_same_work_under_torchrun(tmp_path: Path) -> None:
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    words = ["-m", "cilkit", "run", *QUICK, "--out", str(tmp_path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*torchrun, *words], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 1 + 2 * 2
+    assert done.stdout.count("stage 2/2") == 1  # one process speaks
+    assert "Warning" not in done.stderr
 
 
 def test_a_comparison_takes_the_settings_of_all_its_methods() -> None:
@@ -259,12 +287,12 @@ def test_a_comparison_takes_the_settings_of_all_its_methods() -> None:
     assert (ewc.ewc_lambda, replay.budget) == (5, 30)
 
 
-def test_the_version_is_that_of_the_package(capsys: Capture) -> None:
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"cilkit {version('cilkit')}\n"
 
 
-def test_presets_are_listed_and_shown(capsys: Capture) -> None:
+def test_presets_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["presets"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert listed == [*PRESETS]
@@ -275,27 +303,27 @@ def test_presets_are_listed_and_shown(capsys: Capture) -> None:
     assert (shown["base"], shown["base-lr"]) == ("50", "0.05")
 
 
-def test_a_name_in_other_letters_is_recognised(capsys: Capture) -> None:
+def test_a_name_in_other_letters_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
     sentence = refused(["run", "--method", "WA", "--out", "x"], capsys)
     assert "unknown method 'WA'; known: " in sentence
     assert "; did you mean 'wa'?" in sentence
     assert "did you mean 'glyphs-b50-10'?" in refused(["presets", "Glyphs-B50"], capsys)
 
 
-def options_of(command: str, capsys: Capture) -> set[str]:
+def options_of(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
     """Return the options that a command's help names."""
     with pytest.raises(SystemExit):
         main([command, "--help"])
     return set(re.findall(r"(?<![\w-])--[a-z][\w-]*", capsys.readouterr().out))
 
 
-def test_compare_offers_only_what_it_takes(capsys: Capture) -> None:
+def test_compare_offers_only_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
     offered = options_of("compare", capsys)
     assert not offered & {"--method", "--seed"}
     assert {"--methods", "--seeds", "--lr", "--temperature"} <= offered
 
 
-def headings_of(command: str, capsys: Capture) -> dict[str, str]:
+def headings_of(command: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """Return the boxes of a command's help by their titles."""
     with pytest.raises(SystemExit):
         main(command.split())
@@ -306,7 +334,7 @@ def headings_of(command: str, capsys: Capture) -> dict[str, str]:
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_help_of_a_run_has_ten_headings_or_so_the_usual_ones_first(
-    columns: int, monkeypatch: Patch, capsys: Capture
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     found = headings_of("run --help", capsys)
@@ -334,7 +362,7 @@ def test_switches_that_say_what_is_so_or_are_taken_back_are_passed_over() -> Non
     assert (config.head_bias, config.compile) == (False, True)
 
 
-def test_a_switch_of_any_method_may_say_what_is_so(monkeypatch: Patch) -> None:
+def test_a_switch_of_any_method_may_say_what_is_so(monkeypatch: pytest.MonkeyPatch) -> None:
     class Sure(Replay):
         @dataclass(frozen=True, kw_only=True)
         class Settings(Replay.Settings):
@@ -348,20 +376,24 @@ def test_a_switch_of_any_method_may_say_what_is_so(monkeypatch: Patch) -> None:
         assert config.sure is expected
 
 
-def test_the_help_names_a_switch_and_its_opposite_where_it_is_on(capsys: Capture) -> None:
+def test_the_help_names_a_switch_and_its_opposite_where_it_is_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     offered = options_of("run", capsys)
     assert {"--nesterov", "--kd-t-squared", "--no-kd-t-squared", "--resume"} <= offered
     assert not offered & {"--no-nesterov", "--no-resume"}
 
 
-def test_data_offers_the_settings_that_say_what_a_data_set_is(capsys: Capture) -> None:
+def test_data_offers_the_settings_that_say_what_a_data_set_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     offered = options_of("data", capsys) - {"--help"}
     of_data = {"--data-path", "--download", "--split-file", "--test-share"}
     of_data |= {"--class-list", "--image-size"}
     assert offered == of_data | {"--out"}
 
 
-def test_features_offers_what_it_looks_with(capsys: Capture) -> None:
+def test_features_offers_what_it_looks_with(capsys: pytest.CaptureFixture[str]) -> None:
     offered = options_of("features", capsys)
     assert {"--dataset", "--backbone", "--no-pretrained", "--precision", "--out"} <= offered
     assert not offered & {"--epochs", "--budget", "--temperature", "--method"}
@@ -370,18 +402,21 @@ def test_features_offers_what_it_looks_with(capsys: Capture) -> None:
     assert (command.config.pretrained, command.config.precision) == (False, "bf16")
 
 
-def test_a_single_run_leaves_its_summary_and_a_text_that_explains_the_folder(left: Path) -> None:
-    numbers = summary(read_records(left))
-    found = json.loads((left / "summary.json").read_text())
-    assert found == {"wa": {key: [round(numbers[key], 4)] for key in ("last", "average")}}
-    text = (left / "README.txt").read_text()
+def test_a_single_run_leaves_its_summary_and_a_text_that_explains_the_folder(
+    tmp_path: Path,
+) -> None:
+    assert main(["run", *QUICK, "--out", str(tmp_path)]) == 0
+    numbers = summary(read_records(tmp_path))
+    left = json.loads((tmp_path / "summary.json").read_text())
+    assert left == {"wa": {key: [round(numbers[key], 4)] for key in ("last", "average")}}
+    text = (tmp_path / "README.txt").read_text()
+    assert len(text.splitlines()) == 9
     named = re.findall(r"[\w*.]+\.(?:jsonl?|safetensors|png)", text)
-    assert len(named) >= 5
-    assert all([*left.glob(name)] or "previous" in name for name in named)
+    assert all([*tmp_path.glob(name)] or "previous" in name for name in named)
 
 
 def test_a_comparison_leaves_a_text_that_explains_all_that_is_in_its_folder(
-    tmp_path: Path, monkeypatch: Patch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cilkit.cli.draw", lambda *given: None)
     words = ["compare", *QUICK, "--methods", "finetune", "--seeds", "0", "--keep-stages"]
@@ -403,7 +438,7 @@ def test_who_brings_images_gets_settings_that_are_not_the_digits(kind: str, comm
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_option_says_what_it_does(method: str, capsys: Capture) -> None:
+def test_every_option_says_what_it_does(method: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["run", "--method", method, "--help"])
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
@@ -419,7 +454,7 @@ def test_a_preset_that_is_named_is_the_one_that_is_used() -> None:
 
 
 def test_it_is_said_what_the_settings_for_ones_own_images_are(
-    tmp_path: Path, capsys: Capture
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
         main(["run", "--dataset", "npz", "--data-path", "no.npz", "--out", str(tmp_path / "o")])

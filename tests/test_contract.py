@@ -1,5 +1,6 @@
 """What the loop relies on, for every method of the registry and one with a rule of its own."""
 
+import json
 from dataclasses import replace
 from itertools import islice
 from math import isnan
@@ -9,7 +10,7 @@ import doors
 import pytest
 import torch
 from conftest import TINY, same, tiny_learner
-from trouble import launch
+from trouble import finish, start
 
 from cilkit import Learner, Scenario, Stage, learn
 from cilkit.methods.podnet import PODNet
@@ -68,10 +69,15 @@ def test_any_record_can_be_gone_on_from(method: str, tiny_scenario: Scenario) ->
     assert doors.stops_that_differ(METHODS[method], tiny_scenario) == []
 
 
-@pytest.fixture(scope="module")
-def in_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[int]]]:
-    """What each of three processes found: three numbers have several sums, two have one."""
-    return launch(doors.work, 3, tmp_path_factory.mktemp("of3"))
+@pytest.fixture(scope="module", params=[2, 3])
+def in_processes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, list[int]]]:
+    folder = tmp_path_factory.mktemp(f"of{request.param}")
+    log = folder / "log"
+    statuses = finish(start(doors.work, folder, size=request.param, log=log))
+    assert statuses == [0] * request.param, log.read_text()
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(request.param)]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import test_notebooks
 import torch
 import torch.nn.functional as F
 import yaml
-from conftest import MakeModel, Patch
+from conftest import MakeModel
 from refresh import refresh
 
 from cilkit.config import Config
@@ -50,7 +50,7 @@ def follow(section: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def new_method(monkeypatch: Patch) -> list[Record]:
+def new_method(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
     """The guide's method is registered; its records."""
     monkeypatch.setitem(METHODS, "balanced", METHODS["replay"])  # taken out again afterwards
     return follow("Add a method")["records"]
@@ -93,7 +93,7 @@ def test_the_example_of_a_method_goes_on_after_an_interruption(
     assert run(config, tmp_path, resume=True) == new_method
 
 
-def test_the_example_of_a_data_set_is_learned_in_stages(monkeypatch: Patch) -> None:
+def test_the_example_of_a_data_set_is_learned_in_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DATASETS, "stripes", DATASETS["digits"])  # taken out again afterwards
     names = follow("Add a data set")
     assert run_record(names["records"]).class_names[:2] == ["0°", "22.5°"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import TINY, MakeLearner, MakeModel, Patch, TinyBackbone, tiny, tiny_learner
+from conftest import TINY, MakeLearner, MakeModel, TinyBackbone, tiny, tiny_learner
 from quick import QUICK
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -103,7 +103,7 @@ LOOKING = [name for name in METHODS if name not in ("bic", "ewc")]
 
 @pytest.mark.parametrize("method", LOOKING)
 def test_a_method_counts_the_looks_that_it_takes_beside_the_training(
-    method: str, make_learner: MakeLearner, tiny_scenario: Scenario, monkeypatch: Patch
+    method: str, make_learner: MakeLearner, tiny_scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner, looks = make_learner(method), []
     stage = in_stage(learner, tiny_scenario, 1)

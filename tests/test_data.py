@@ -1,15 +1,16 @@
 """Classes, stages and data sets: which image comes when, under which label."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from cilkit.config import Config
 from cilkit.data.arrays import statistics
@@ -192,11 +193,20 @@ def test_the_order_of_rows_decides_nothing_but_the_order_of_rows() -> None:
         assert sorted(which(one.train)) == sorted(which(other.train))
 
 
-@pytest.mark.parametrize("increment", [(40, 30), (60, 41), (100, 0), (101, -1), ()])
+def test_building_the_stages_twice_gives_the_same() -> None:
+    for one, other in zip(scenario_of().stages, scenario_of().stages, strict=True):
+        assert (which(one.train), which(one.test)) == (which(other.train), which(other.test))
+
+
+@pytest.mark.parametrize("increment", [(40, 30), (60, 41), (100, 0), (101, -1)])
 def test_a_list_of_stages_that_is_not_all_classes_is_refused(increment: tuple[int, ...]) -> None:
-    sentence = r"stages of .*do not fit cifar100: they must be 100|increment is an empty list"
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(InputError, match=r"stages of .*do not fit cifar100: they must be 100"):
         class_increments(0, increment, 100, "cifar100")
+
+
+def test_a_list_of_no_stages_is_refused() -> None:
+    with pytest.raises(InputError, match="increment is an empty list"):
+        class_increments(0, (), 100, "cifar100")
 
 
 @pytest.mark.parametrize(
@@ -225,24 +235,26 @@ def test_a_stage_shares_the_images_of_its_data_set() -> None:
 # What continuum 1.2.7 would deal wrongly
 
 
-def with_a_gap(samples: Samples) -> Samples:
-    labels = torch.where(samples.labels == 5, 7, samples.labels)
+def relabelled(samples: Samples, labels: Tensor) -> Samples:
     return Samples(samples.store, samples.rows, labels)
 
 
-def without_a_class(samples: Samples) -> Samples:
-    return samples.take((samples.labels != 2).nonzero()[:, 0])
-
-
-@pytest.mark.parametrize("spoilt", [with_a_gap, without_a_class])
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_a_class_without_an_image_is_refused_and_its_label_dealt_to_no_stage(
-    part: str, spoilt: Callable[[Samples], Samples]
-) -> None:
+def test_labels_with_a_gap_are_refused_not_dealt_to_the_first_stage(part: str) -> None:
     dataset = numbered_dataset()
-    dataset = replace(dataset, **{part: spoilt(getattr(dataset, part))})
+    samples: Samples = getattr(dataset, part)
+    gap = relabelled(samples, torch.where(samples.labels == 5, 7, samples.labels))
     with pytest.raises(InputError, match="each of the 6 classes needs an image"):
-        build_scenario(dataset, Config(increment=2, class_order=ORDER))
+        build_scenario(replace(dataset, **{part: gap}), Config(increment=2, class_order=ORDER))
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_class_without_an_image_is_refused(part: str) -> None:
+    dataset = numbered_dataset()
+    samples: Samples = getattr(dataset, part)
+    rest = samples.take((samples.labels != 2).nonzero()[:, 0])
+    with pytest.raises(InputError, match="each of the 6 classes needs an image"):
+        build_scenario(replace(dataset, **{part: rest}), Config(increment=2, class_order=ORDER))
 
 
 def test_a_label_that_no_class_name_belongs_to_is_refused() -> None:
@@ -392,6 +404,11 @@ def test_a_torchvision_split_keeps_every_pixel_in_its_place() -> None:
     assert samples.labels.tolist() == [1, 0]
 
 
+def test_cifar100_that_is_not_there_is_asked_for_by_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no CIFAR-100 in .*cifar-100-python"):
+        build_dataset(Config(dataset="cifar100", data_path=tmp_path))
+
+
 def test_a_missing_data_set_leaves_no_folder_behind(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         build_dataset(Config(dataset="cifar100", data_path=tmp_path / "absent"))
@@ -431,3 +448,9 @@ def test_taking_from_what_was_taken_counts_from_its_beginning() -> None:
 def test_adding_nothing_changes_nothing() -> None:
     samples = numbered([3, 3], 0)
     assert which(samples + samples.take(torch.arange(0))) == which(samples)
+
+
+def test_names_of_classes_may_be_an_array() -> None:
+    images, labels = np.zeros((2, 8, 8), np.uint8), np.array([0, 1])
+    names: Any = np.array(["cat", "dog"])
+    assert DataSet.of(images, labels, images, labels, names).class_names == ("cat", "dog")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY, MakeLearner, Patch, tiny
+from conftest import TINY, MakeLearner, tiny
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -16,6 +16,7 @@ from cilkit.machine import devices
 from cilkit.machine.devices import copy_on, find_device, for_float64
 from cilkit.methods.ridge import Ridge
 
+Patch = pytest.MonkeyPatch
 MPS, CPU = torch.device("mps"), torch.device("cpu")
 
 

@@ -1,5 +1,6 @@
 """Several processes do the work of one: they talk over gloo, and are compared by hashes."""
 
+import json
 import random
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,9 +10,9 @@ import numpy as np
 import processes
 import pytest
 import torch
-from conftest import Capture, MakeLearner, Patch
+from conftest import MakeLearner
 from torch.overrides import TorchFunctionMode
-from trouble import launch
+from trouble import finish, start
 
 import cilkit
 from cilkit import METHODS, Config, InputError, Learner, Scenario, build, learn
@@ -28,10 +29,17 @@ pytestmark = pytest.mark.slow
 SEEDS = [3964924996, 4285245948]  # torch's, of (0,) and of (3, 1, 4)
 
 
+def launch(size: int, folder: Path) -> list[dict[str, Any]]:
+    """Work in so many processes; return what each of them found."""
+    log = folder / "log"
+    statuses = finish(start(processes.work, folder, size=size, log=log))
+    assert statuses == [0] * size, log.read_text()
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(size)]
+
+
 @pytest.fixture(scope="module")
 def by_size(tmp_path_factory: pytest.TempPathFactory) -> BySize:
-    folders = {size: tmp_path_factory.mktemp(f"of{size}") for size in (1, *SEVERAL)}
-    return {size: launch(processes.work, size, folder) for size, folder in folders.items()}
+    return {size: launch(size, tmp_path_factory.mktemp(f"of{size}")) for size in (1, *SEVERAL)}
 
 
 @pytest.mark.parametrize("size", SEVERAL)
@@ -123,7 +131,7 @@ class FetchCounter(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def test_the_gpu_is_that_of_the_rank_on_this_machine(monkeypatch: Patch) -> None:
+def test_the_gpu_is_that_of_the_rank_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tutorial took the global rank: larger than the number of GPUs of any second machine."""
     monkeypatch.setattr(devices, "accelerator", lambda: "cuda")
     monkeypatch.setenv("RANK", "7")
@@ -131,7 +139,7 @@ def test_the_gpu_is_that_of_the_rank_on_this_machine(monkeypatch: Patch) -> None
     assert find_device("auto") == torch.device("cuda", 3)
 
 
-def test_more_processes_than_gpus_are_refused(monkeypatch: Patch) -> None:
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     with pytest.raises(InputError, match="GPUs for 1 processes, not 2; start fewer"):
@@ -139,7 +147,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: Patch) -> None:
 
 
 def test_a_second_machine_says_what_is_wrong_there(
-    monkeypatch: Patch, tmp_path: Path, capsys: Capture
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The main process is on the first machine, and may find everything in place."""
     monkeypatch.setattr("cilkit.cli.processes", lambda timeout: nullcontext())

@@ -1,5 +1,8 @@
 """EWC: Fisher's diagonal is that of single images, and springs hold what mattered."""
 
+from pathlib import Path
+
+import kill
 import pytest
 import torch
 import torch.nn.functional as F
@@ -99,3 +102,16 @@ def test_a_new_head_moves_freely(make_learner: MakeLearner, tiny_scenario: Scena
     learner.losses(learner.model.see(images), labels)["ewc"].backward()
     old, new = learner.model.classifier.heads
     assert old.weight.grad is not None and new.weight.grad is None
+
+
+def test_ewc_keeps_neither_exemplars_nor_a_teacher(
+    make_learner: MakeLearner, tiny_scenario: Scenario
+) -> None:
+    learner = make_learner("ewc")
+    walk(learner, *tiny_scenario.stages)
+    assert (len(learner.memory), learner.teacher) == (0, None)
+
+
+@pytest.mark.slow
+def test_springs_survive_a_kill(tmp_path: Path) -> None:
+    assert kill.check(2, 1, tmp_path, method="ewc") == []

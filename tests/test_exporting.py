@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, Capture, Finished, Patch, tiny
+from conftest import TINY, Finished, tiny
 from doors import NearestMean
 from torch import Tensor
 
@@ -52,7 +52,7 @@ def test_a_pt2_file_takes_any_number_of_images_and_answers_to_the_bit(
 
 @pytest.mark.parametrize("changes", [{}, {"method": "own"}, {"precision": "bf16"}])
 def test_a_rule_goes_with_the_model_and_it_computes_in_float32(
-    changes: dict[str, object], tmp_path: Path, monkeypatch: Patch
+    changes: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(METHODS, "own", Nearest)
     config = replace(TINY, backbone="mlp", epochs=1, threads=1)
@@ -77,7 +77,7 @@ def test_an_onnx_file_answers_as_torch_does(count: int, finished: Finished, tmp_
     assert json.loads(names) == list(model.class_names)
 
 
-def refused(capsys: Capture, *words: object) -> str:
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     """Return the sentence that the command is refused with."""
     assert main(["export", *map(str, words)]) == 2
     [line] = capsys.readouterr().err.splitlines()
@@ -85,7 +85,10 @@ def refused(capsys: Capture, *words: object) -> str:
 
 
 def test_without_the_extra_it_says_what_to_install(
-    finished: Finished, tmp_path: Path, monkeypatch: Patch, capsys: Capture
+    finished: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(exporting, "find_spec", lambda name: None)
     sentence = refused(capsys, finished[0], tmp_path / "model.onnx")
@@ -101,14 +104,20 @@ def test_without_the_extra_it_says_what_to_install(
     ],
 )
 def test_a_name_that_cannot_be_written_is_refused(
-    name: str, sentence: str, finished: Finished, tmp_path: Path, capsys: Capture
+    name: str,
+    sentence: str,
+    finished: Finished,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "taken.pt2").write_bytes(b"mine")
     assert sentence in refused(capsys, finished[0], tmp_path / name)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
 
 
-def test_a_rule_that_torch_cannot_export_is_refused(tmp_path: Path, monkeypatch: Patch) -> None:
+def test_a_rule_that_torch_cannot_export_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The distances of torch change their way of computing with the number of images."""
     monkeypatch.setitem(METHODS, "nearest-mean", NearestMean)
     config = replace(TINY, method="nearest-mean", backbone="mlp", epochs=1, threads=1)
@@ -119,7 +128,7 @@ def test_a_rule_that_torch_cannot_export_is_refused(tmp_path: Path, monkeypatch:
 
 
 def test_what_answers_otherwise_than_torch_is_not_left_there(
-    finished: Finished, tmp_path: Path, monkeypatch: Patch
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def strange(*given: object) -> tuple[bytes, Callable[[Tensor], Tensor]]:
         content, written = exporting.as_pt2(*given)  # type: ignore[arg-type]
@@ -133,7 +142,7 @@ def test_what_answers_otherwise_than_torch_is_not_left_there(
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
 def test_nothing_is_left_half_written(
-    error: BaseException, finished: Finished, tmp_path: Path, monkeypatch: Patch
+    error: BaseException, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def half(path: Path, content: bytes) -> None:
         path.write_bytes(content[:10])

@@ -11,7 +11,7 @@ import doors
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, Capture, Patch, tiny
+from conftest import TINY, tiny
 from drawn import grow
 from quick import Broken, broken_at
 
@@ -115,7 +115,7 @@ def of_files(root: Path, **changes: Any) -> Config:
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders: old, new and all, the classes of each; a run on the old ones, one on digits."""
+    """Folders: old, new and all, the classes of each; and the run on the old ones, with copies."""
     root = tmp_path_factory.mktemp("given")
     for part, number in {"train": 6, "val": 3}.items():
         grow(root / "all", sorted(CLASSES + ADDED), {part: number})
@@ -123,7 +123,6 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
             place = root / ("old" if name in CLASSES else "new")
             copytree(root / "all" / part / name, place / part / name)
     run(of_files(root / "old"), root / "run", keep_pixels=True)
-    run(Config(increment=5, epochs=1, backbone="mlp"), root / "digits")
     return root
 
 
@@ -174,7 +173,7 @@ def test_a_folder_that_has_grown_will_do_where_known_classes_are_only_tested(
     assert (tmp_path / "out" / "accuracy.png").exists()
 
 
-def moved_away(given: Path, monkeypatch: Patch, **choices: Any) -> None:
+def moved_away(given: Path, monkeypatch: pytest.MonkeyPatch, **choices: Any) -> None:
     """Leave `run` in the current folder, and take away the images that it has seen."""
     copytree(given / "old", "old")
     run(of_files(Path("old")), Path("run"), **choices)
@@ -182,7 +181,7 @@ def moved_away(given: Path, monkeypatch: Patch, **choices: Any) -> None:
 
 
 def test_old_images_may_be_gone_if_copies_were_kept(
-    given: Path, whole: Path, tmp_path: Path, monkeypatch: Patch
+    given: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     moved_away(given, monkeypatch, keep_pixels=True)
@@ -196,7 +195,7 @@ def test_old_images_may_be_gone_if_copies_were_kept(
 
 
 def test_without_copies_the_missing_files_are_named_before_anything_starts(
-    given: Path, tmp_path: Path, monkeypatch: Patch
+    given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     moved_away(given, monkeypatch)
@@ -206,7 +205,7 @@ def test_without_copies_the_missing_files_are_named_before_anything_starts(
 
 
 def test_old_images_may_have_moved(
-    given: Path, whole: Path, tmp_path: Path, monkeypatch: Patch
+    given: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     moved_away(given, monkeypatch)
@@ -274,7 +273,7 @@ def test_it_does_not_go_on_from_another_run(given: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_copies_are_kept_all_or_none(
-    number: int, given: Path, tmp_path: Path, monkeypatch: Patch
+    number: int, given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copied = count(1)
 
@@ -295,7 +294,7 @@ def test_copies_are_kept_all_or_none(
 # Refused
 
 
-def refused(capsys: Capture, *words: object) -> str:
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     """Return the sentence that the command is refused with."""
     assert main(["extend", *map(str, words)]) == 2
     [line] = capsys.readouterr().err.splitlines()
@@ -323,9 +322,15 @@ def refused(capsys: Capture, *words: object) -> str:
     ],
 )
 def test_bad_input_gets_one_sentence_and_leaves_nothing(
-    words: str, sentence: str, given: Path, tmp_path: Path, monkeypatch: Patch, capsys: Capture
+    words: str,
+    sentence: str,
+    given: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name in ("old", "new", "all", "run", "digits"):
+    run(Config(increment=5, epochs=1, backbone="mlp"), tmp_path / "digits")
+    for name in ("old", "new", "all", "run"):
         (tmp_path / name).symlink_to(given / name)
     grow(tmp_path / "twice", ["caf\u00e9", "cafe\u0301"], {"train": 1, "val": 1})
     grow(tmp_path / "spoilt", ["ant"], {"train": 5, "val": 1})

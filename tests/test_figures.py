@@ -8,7 +8,6 @@ from itertools import combinations, pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import Patch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -306,7 +305,7 @@ class Screen:
 
 
 @pytest.fixture
-def screen(monkeypatch: Patch) -> Screen:
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     """A notebook, whether IPython is installed or not."""
     screen = Screen()
     monkeypatch.setattr(live, "in_notebook", lambda: True)

@@ -210,7 +210,9 @@ def test_litter_outside_of_the_parts_is_nobodys_business(tmp_path: Path) -> None
     assert skipped(config_for(root)) == []
 
 
-def test_a_folder_that_a_person_has_named_belongs_to_its_class_and_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_a_person_has_named_belongs_to_its_class_and_is_named(
+    tmp_path: Path,
+) -> None:
     root = grow(tmp_path, ("cat", "dog"), {"train": 3, "val": 2})
     draw(root / "train" / "cat" / "thumbnails" / "0.jpg", 0, 9)
     dataset = build_dataset(config_for(root))

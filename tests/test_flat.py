@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from conftest import Capture, MakeLearner, Patch
+from conftest import MakeLearner
 from doors import lines
 from torch import Tensor
 
@@ -61,7 +61,7 @@ class Anchored(WA):
 
 
 @pytest.fixture(autouse=True)
-def with_a_method_from_outside(monkeypatch: Patch) -> None:
+def with_a_method_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METHODS, "anchored", Anchored)
 
 
@@ -77,7 +77,10 @@ def written(cls: type[Learner]) -> Any:
 
 @pytest.mark.parametrize("method", ALL)
 def test_what_is_printed_learns_to_the_same_bits(
-    method: str, make_learner: MakeLearner, tiny_scenario: Scenario, monkeypatch: Patch
+    method: str,
+    make_learner: MakeLearner,
+    tiny_scenario: Scenario,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = lines(learn(make_learner(method), tiny_scenario))
     monkeypatch.setitem(METHODS, "printed", written(METHODS[method]))
@@ -93,7 +96,9 @@ def test_no_super_is_left_but_to_make_the_base_ready(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_settings_have_the_same_names_defaults_and_limits(method: str, monkeypatch: Patch) -> None:
+def test_settings_have_the_same_names_defaults_and_limits(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = METHODS[method].Settings
     monkeypatch.setitem(METHODS, "printed", written(METHODS[method]))
     other = METHODS["printed"].Settings
@@ -291,11 +296,11 @@ def test_what_cannot_be_written_out_is_refused_in_a_sentence(
         flat(cls)
 
 
-def test_the_command_prints_a_file(capsys: Capture) -> None:
+def test_the_command_prints_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "wa"]) == 0
     assert capsys.readouterr().out == flat(WA)
 
 
-def test_an_unknown_method_gets_the_list_of_known_ones(capsys: Capture) -> None:
+def test_an_unknown_method_gets_the_list_of_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "wb"]) == 2
     assert "unknown method 'wb'; known: finetune, lwf, replay" in capsys.readouterr().err

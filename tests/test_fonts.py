@@ -8,7 +8,6 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from conftest import Patch
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontEntry, fontManager
 from matplotlib.ft2font import FT2Font
@@ -47,7 +46,7 @@ def afresh() -> Iterator[None]:
     forget()
 
 
-def install(patch: Patch, *names: str) -> None:
+def install(patch: pytest.MonkeyPatch, *names: str) -> None:
     """Let these be the fonts of the machine, by their files' names."""
     found = {Path(font.fname).name: font for font in fontManager.ttflist}
     entries: list[FontEntry] = [found[name] for name in names]
@@ -76,14 +75,14 @@ def ink(text: str, family: str | None = None) -> bytes:
 # A font that has the characters
 
 
-def test_a_name_is_drawn_in_a_font_that_has_its_characters(monkeypatch: Patch) -> None:
+def test_a_name_is_drawn_in_a_font_that_has_its_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not FT2Font(str(FONTS / "DejaVuSans.ttf")).get_char_index(ord(WATCH))
     install(monkeypatch, "STIXGeneral.ttf")
     assert legible([WATCH], [0]) == [WATCH]
     assert ink(WATCH) == ink(WATCH, "STIXGeneral")
 
 
-def test_letters_that_the_usual_font_has_stay_in_it(monkeypatch: Patch) -> None:
+def test_letters_that_the_usual_font_has_stay_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "STIXGeneral.ttf")
     figure = sheet(["a", f"a{WATCH}"])
     assert drawn(figure)
@@ -92,7 +91,7 @@ def test_letters_that_the_usual_font_has_stay_in_it(monkeypatch: Patch) -> None:
     assert families[f"a{WATCH}"] == ["sans-serif", "STIXGeneral"]
 
 
-def test_a_figure_that_is_drawn_again_has_the_same_fonts(monkeypatch: Patch) -> None:
+def test_a_figure_that_is_drawn_again_has_the_same_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "STIXGeneral.ttf")
     figure = sheet([WATCH])
     for _ in range(3):
@@ -107,7 +106,7 @@ def test_a_font_of_boxes_for_all_of_unicode_is_no_help() -> None:
 
 
 def test_a_font_that_came_after_matplotlib_looked_is_found(
-    tmp_path: Path, monkeypatch: Patch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new, broken = tmp_path / "new.ttf", tmp_path / "broken.ttf"
     new.write_bytes((FONTS / "STIXGeneral.ttf").read_bytes())
@@ -117,7 +116,9 @@ def test_a_font_that_came_after_matplotlib_looked_is_found(
     assert str(new) in {font.fname for font in fonts.installed()}
 
 
-def test_a_font_that_is_gone_again_is_passed_over(tmp_path: Path, monkeypatch: Patch) -> None:
+def test_a_font_that_is_gone_again_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stix = next(font for font in fontManager.ttflist if font.fname.endswith("STIXGeneral.ttf"))
     gone = FontEntry(fname=str(tmp_path / "gone.ttf"), name="Gone")
     monkeypatch.setattr(fonts, "installed", lambda: [gone, stix])
@@ -131,7 +132,7 @@ WARNING = r"^no installed font has ⌚ .*🐴 \(CJK, Hiragana, symbols\); .* Not
 
 
 def test_without_a_font_a_class_is_called_by_its_number_and_a_warning_names_the_script(
-    monkeypatch: Patch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     install(monkeypatch)
     with pytest.warns(UserWarning, match=WARNING) as warned:
@@ -148,7 +149,7 @@ FIGURES = {
 }
 
 
-def test_the_warning_comes_once_for_all_figures_of_a_run(monkeypatch: Patch) -> None:
+def test_the_warning_comes_once_for_all_figures_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     with pytest.warns(UserWarning) as warned:
         for stages in (1, 2, 3):
@@ -158,20 +159,22 @@ def test_the_warning_comes_once_for_all_figures_of_a_run(monkeypatch: Patch) -> 
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_no_figure_has_a_letter_that_would_be_a_box(name: str, monkeypatch: Patch) -> None:
+def test_no_figure_has_a_letter_that_would_be_a_box(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(monkeypatch)
     with warnings.catch_warnings(action="ignore"):
         written = drawn(FIGURES[name](make_records(3, names=NAMES)))
     assert written and fonts.lacking(written) == set()
 
 
-def test_a_contact_sheet_calls_a_class_by_its_number(monkeypatch: Patch) -> None:
+def test_a_contact_sheet_calls_a_class_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     with pytest.warns(UserWarning, match="no installed font has 猫 "):
         assert {"dog", "class 1"} <= set(drawn(sheet(["dog", "猫"])))
 
 
-def test_the_number_is_that_of_the_class_in_the_data_set(monkeypatch: Patch) -> None:
+def test_the_number_is_that_of_the_class_in_the_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the contact sheet has it, though the class comes first."""
     install(monkeypatch)
     _, *others = make_records(1, names=["猫", "b"])
@@ -180,20 +183,22 @@ def test_the_number_is_that_of_the_class_in_the_data_set(monkeypatch: Patch) -> 
         assert {"class 7", "b"} <= set(drawn(prototype_norms([run, *others])))
 
 
-def test_a_label_that_cannot_be_drawn_is_not_lost_in_silence(monkeypatch: Patch) -> None:
+def test_a_label_that_cannot_be_drawn_is_not_lost_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     install(monkeypatch)
     with pytest.warns(UserWarning, match="no installed font has 方 法 "):
         drawn(accuracy_per_stage({"方法": [make_records(2)]}))
 
 
-def test_many_missing_characters_are_counted(monkeypatch: Patch) -> None:
+def test_many_missing_characters_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     with pytest.warns(UserWarning, match=r"has 一 .* and 40 more \(CJK\);"):
         legible([chr(0x4E00 + k) for k in range(50)], range(50))
 
 
 @pytest.mark.parametrize("name", ["a\u200db", "a\ufe0f", "a b\u3000c", "", "größe €"])
-def test_what_is_not_seen_needs_no_font(name: str, monkeypatch: Patch) -> None:
+def test_what_is_not_seen_needs_no_font(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     assert legible([name], [0]) == [name]
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from conftest import MakeLearner, Patch
+from conftest import MakeLearner
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import NearestCentroid
@@ -154,7 +154,10 @@ def test_the_order_of_images_does_not_matter(
 
 @expansions
 def test_the_size_of_chunks_does_not_matter(
-    expansion: int, make_learner: MakeLearner, tiny_scenario: Scenario, monkeypatch: Patch
+    expansion: int,
+    make_learner: MakeLearner,
+    tiny_scenario: Scenario,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     weights = []
     for size in (256, 7):
@@ -175,6 +178,17 @@ def fitted(
     if expansion:
         rows = np.maximum(rows @ learner.own["directions"].numpy(), 0)
     return ridge, rows, np.eye(6)[train.labels.numpy()], learner.own["weight"].numpy()
+
+
+def test_the_weights_are_the_least_squares_of_all_images(
+    fitted: tuple[float, Array, Array, Array],
+) -> None:
+    """A ridge is one more image for each feature, whose answer is 0."""
+    ridge, rows, targets, weight = fitted
+    size = rows.shape[1]
+    more = np.concatenate([rows, np.sqrt(ridge) * np.eye(size)])
+    asked = np.concatenate([targets, np.zeros((size, 6))])
+    np.testing.assert_allclose(weight.T, np.linalg.lstsq(more, asked)[0], atol=1e-8)
 
 
 def test_the_weights_are_those_of_scikit_learn(fitted: tuple[float, Array, Array, Array]) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import Patch
 from torch import Tensor
 
 from cilkit.config import Config
@@ -26,6 +25,7 @@ from cilkit.data.sources.glyphs import (
     cached,
     coloured,
     draw,
+    font_file,
     glyph_samples,
     has,
     jittered,
@@ -54,7 +54,7 @@ def parts() -> dict[str, Samples]:
 
 
 @pytest.fixture
-def empty_cache(tmp_path: Path, monkeypatch: Patch) -> Path:
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "cilkit"
 
@@ -182,6 +182,11 @@ def test_what_a_font_lacks_would_be_a_box() -> None:
     assert torch.equal(mask(font, "∞"), mask(font, NOWHERE))
 
 
+@pytest.mark.parametrize("font", FONTS)
+def test_fonts_are_found_where_matplotlib_keeps_them(font: str) -> None:
+    assert Path(font_file(font)).is_relative_to(matplotlib.get_data_path())
+
+
 # Can the classes be told apart?
 
 
@@ -280,6 +285,11 @@ def test_what_is_in_the_cache_is_not_made_again(empty_cache: Path) -> None:
     assert torch.equal(cached("some.npz", never), some())
 
 
+def test_the_cache_is_one_folder_in_the_users_own(empty_cache: Path) -> None:
+    cached("some.npz", some)
+    assert [path.name for path in empty_cache.iterdir()] == ["some.npz"]
+
+
 def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-200] ^= 1
@@ -330,19 +340,23 @@ def test_several_at_once_leave_one_whole_file(empty_cache: Path) -> None:
     assert [path.name for path in empty_cache.iterdir()] == ["some.npz"]
 
 
-def test_glyphs_are_found_in_the_cache(parts: dict[str, Samples], monkeypatch: Patch) -> None:
+def test_glyphs_are_found_in_the_cache(
+    parts: dict[str, Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(glyphs, "render", never)
     assert torch.equal(glyph_samples("test").images(), parts["test"].images())
 
 
-def test_another_matplotlib_draws_anew(monkeypatch: Patch) -> None:
+def test_another_matplotlib_draws_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     before = recipe()
     monkeypatch.setattr(matplotlib, "__version__", "0.0")
     assert recipe() != before
 
 
 @pytest.mark.parametrize("place", ["", "relative/folder"])
-def test_a_cache_without_an_absolute_place_is_in_the_home(place: str, monkeypatch: Patch) -> None:
+def test_a_cache_without_an_absolute_place_is_in_the_home(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", place)
     monkeypatch.setenv("HOME", "/home/somebody")
     assert cache_folder() == Path("/home/somebody/.cache/cilkit")

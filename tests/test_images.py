@@ -4,28 +4,37 @@ import errno
 import os
 import warnings
 from builtins import open as open_file
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Patch
-from drawn import draw, grow, refusal, settings_for
+from drawn import draw, grow
 from PIL import Image, PngImagePlugin
 
+from cilkit import Config, InputError, build, learn
 from cilkit.data.damage import without_damage
 from cilkit.data.datasets import build_dataset
 from cilkit.data.images import BadImage, Unreadable, check_image, open_image, smaller
 
 LOOKS = [check_image, open_image]
 
-config_for = partial(settings_for, increment=1)
-
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     return grow(tmp_path, ("cat", "dog"), {"train": 3, "val": 2})
+
+
+def config_for(root: Path, **changes: Any) -> Config:
+    settings: dict[str, Any] = {"dataset": "folder", "data_path": root, "image_size": 16}
+    settings |= {"increment": 1, "budget": 4, "epochs": 1, "batch_size": 4, "augment": "none"}
+    return Config(**(settings | changes))
+
+
+def refusal(root: Path, **changes: object) -> str:
+    with pytest.raises(InputError) as refused:
+        build(config_for(root, **changes))
+    return str(refused.value)
 
 
 # Large images
@@ -34,7 +43,7 @@ def tree(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("limit", [1000, 2500])  # where Pillow refuses 3000 pixels, and warns
 def test_pillows_limits_are_not_ours(
-    look: Any, limit: int, tmp_path: Path, monkeypatch: Patch
+    look: Any, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw(tmp_path / "large.png", 0, 0, (60, 50))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
@@ -66,7 +75,7 @@ def test_a_png_may_bring_a_long_colour_profile_or_text(kind: str, tmp_path: Path
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_an_image_too_large_for_memory_is_not_called_damaged(
-    look: Any, tmp_path: Path, monkeypatch: Patch
+    look: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw(tmp_path / "huge.png", 0, 0, (60, 50))
     monkeypatch.setattr("cilkit.data.images.LARGEST", 2999)
@@ -99,7 +108,7 @@ def test_a_large_image_is_the_mean_of_its_pixels_whatever_its_kind(mode: str, fa
 
 
 def test_a_large_image_is_read_smaller_upright_and_at_its_place(
-    tmp_path: Path, monkeypatch: Patch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees
@@ -115,7 +124,7 @@ def test_a_large_image_is_read_smaller_upright_and_at_its_place(
 # Whose fault it is
 
 
-def withhold(path: Path, number: int, patch: Patch) -> None:
+def withhold(path: Path, number: int, patch: pytest.MonkeyPatch) -> None:
     """Let the system not hand over a file."""
 
     def refuse(file: Any, *arguments: Any, **options: Any) -> Any:
@@ -132,7 +141,7 @@ TROUBLES = [errno.EIO, errno.EMFILE, errno.EACCES, errno.ESTALE]
 @pytest.mark.parametrize("number", TROUBLES)
 @pytest.mark.parametrize("damaged", ["stop", "skip"])
 def test_what_the_system_withholds_is_neither_damaged_nor_left_out(
-    number: int, damaged: str, tree: Path, monkeypatch: Patch
+    number: int, damaged: str, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tree / "train" / "cat" / "train1.jpg"
     withhold(path, number, monkeypatch)
@@ -141,7 +150,9 @@ def test_what_the_system_withholds_is_neither_damaged_nor_left_out(
     assert "the file may be whole, so it is not left out" in sentence
 
 
-def test_a_damaged_file_does_not_hide_one_that_is_withheld(tree: Path, monkeypatch: Patch) -> None:
+def test_a_damaged_file_does_not_hide_one_that_is_withheld(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tree / "train" / "cat" / "train0.jpg").write_bytes(b"")
     path = tree / "train" / "dog" / "train2.jpg"
     withhold(path, errno.EIO, monkeypatch)
@@ -149,7 +160,7 @@ def test_a_damaged_file_does_not_hide_one_that_is_withheld(tree: Path, monkeypat
 
 
 def test_a_disk_that_fails_within_a_file_is_not_the_files_damage(
-    tree: Path, monkeypatch: Patch
+    tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pillow's decoders in C say "truncated" where the system did not let them read on."""
     path = tree / "train" / "cat" / "train1.jpg"
@@ -167,6 +178,17 @@ def test_a_link_that_leads_nowhere_is_not_left_out(tree: Path) -> None:
     path = tree / "train" / "cat" / "link.jpg"
     path.symlink_to(tree / "absent.jpg")
     assert refusal(tree, damaged="skip").startswith(f"{str(path)!r} cannot be read: No such file")
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_goes_away_during_training_is_named_in_one_sentence(
+    workers: int, tree: Path
+) -> None:
+    learner, scenario = build(config_for(tree, workers=workers))
+    (tree / "train" / "cat" / "train1.jpg").unlink()
+    with pytest.raises(Unreadable, match=r"^'.*train1\.jpg' cannot be read: No such file or dir"):
+        list(learn(learner, scenario))
 
 
 # What is left out
@@ -201,7 +223,7 @@ def test_a_class_may_lose_all_images_but_one(tree: Path) -> None:
 
 
 def test_statistics_are_measured_on_whole_images_however_many_damaged_come_first(
-    tree: Path, monkeypatch: Patch
+    tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All images but one are damaged, so the sample of two meets none, or one."""
     for path in sorted((tree / "train").rglob("*.jpg"))[1:]:

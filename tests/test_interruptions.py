@@ -20,7 +20,7 @@ import damage
 import kill
 import pytest
 import torch
-from conftest import Capture, Finished, MakeLearner, MakeModel, Patch
+from conftest import Finished, MakeLearner, MakeModel
 from doors import lines
 from drawn import grow
 from hypothesis import HealthCheck, given, settings
@@ -59,6 +59,8 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 TROUBLE = str(Path(__file__).parent / "trouble.py")
 # Methods that choose what to train on when they see it.
 CHOOSING = {"means", "ridge", "fetril", "bic", "podnet"}
+Patch = pytest.MonkeyPatch
+Capture = pytest.CaptureFixture[str]
 
 
 @dataclass
@@ -97,15 +99,10 @@ def alone(finished: Finished, folder: Path) -> dict[int, Path]:
     return {1: finished[0]} | {size: run.out for size, run in runs.items()}
 
 
-def test_one_of_several_processes_speaks_and_none_warns(alone: dict[int, Path]) -> None:
-    said = alone[3].with_suffix(".log").read_text()
-    assert (said.count("wa on digits, seed 0"), said.count("Warning")) == (1, 0)
-
-
 # Killed and damaged at random: `kill.py` and `damage.py` do the same, more often.
 
 
-@pytest.mark.parametrize(("times", "size"), [(2, 1), (1, 2)])
+@pytest.mark.parametrize(("times", "size"), [(4, 1), (2, 2)])
 def test_a_run_that_is_killed_anywhere_ends_as_if_it_had_not_been(
     times: int, size: int, tmp_path: Path
 ) -> None:
@@ -382,7 +379,6 @@ def test_torchrun_that_is_asked_to_stop_loses_nothing(
     assert kill.compare(out, alone[2]) == ""
 
 
-@pytest.mark.weekly
 def test_torchrun_restarts_a_killed_process_and_the_run_ends_by_itself(
     alone: dict[int, Path], tmp_path: Path
 ) -> None:

@@ -11,7 +11,6 @@ from typing import NoReturn
 
 import kill
 import pytest
-from conftest import Capture, Patch
 from trouble import cilkit, finish, start
 
 from cilkit import Config, InputError, run
@@ -23,6 +22,7 @@ from cilkit.runs.records import Record
 pytestmark = pytest.mark.slow
 QUICK = Config(base=5, increment=5, budget=40, epochs=1, batch_size=64, lr=0.05, threads=1)
 HERE = f"process {os.getpid()} on {gethostname()}"
+Patch = pytest.MonkeyPatch
 
 
 def hold(folder: Path, forks: bool) -> None:
@@ -60,7 +60,7 @@ def work(out: Path) -> None:
 
 
 def test_a_second_process_is_refused_and_the_first_ends_as_if_alone(
-    tmp_path: Path, capsys: Capture
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, alone = tmp_path / "both", tmp_path / "alone"
     [first] = ranks = start(work, out, size=1, log=tmp_path / "log")

@@ -138,3 +138,15 @@ def test_the_ranking_sees_cosines_whatever_eta_is(
         expected.item(), rel=1e-4
     )
     assert expected > 0
+
+
+def test_the_teacher_is_the_model_at_the_end_of_a_stage(
+    make_learner: MakeLearner, tiny_scenario: Scenario
+) -> None:
+    learner = make_learner("lucir")
+    stage = in_stage(learner, tiny_scenario.stages[:2])
+    learner.end(stage)
+    assert learner.teacher is not None
+    images, _ = batch_of(stage.train)
+    assert torch.equal(learner.teacher(images), learner.model(images))
+    assert {weight.requires_grad for weight in learner.teacher.parameters()} == {False}

@@ -15,7 +15,7 @@ from cilkit.backbones import build_backbone
 from cilkit.comparison import shares_first_stage
 from cilkit.config import Config
 from cilkit.data.samples import Samples
-from cilkit.data.scenario import Scenario, Stage
+from cilkit.data.scenario import Scenario, Stage, build_scenario
 from cilkit.errors import InputError
 from cilkit.learner import Learner
 from cilkit.loop import learn
@@ -33,6 +33,7 @@ LATER_LOSSES = {
     "der": ["ce", "auxiliary"],
     "podnet": ["nca", "flat", "pod"],
 }
+ONE_PHASE = [name for name, method in METHODS.items() if method.phases is Learner.phases]
 
 
 def begun(learner: Learner, stage: Stage) -> Samples:
@@ -101,6 +102,16 @@ def divergence(student: Tensor, teacher: Tensor, temperature: float) -> float:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_the_model_has_a_logit_for_each_class_seen_so_far(
+    method: str, make_learner: MakeLearner, tiny_scenario: Scenario
+) -> None:
+    learner = make_learner(method)
+    for stage in tiny_scenario.stages:
+        walk(learner, stage)
+        assert learner.model.classifier.n_classes == stage.n_seen
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n_stages", [1, 2, 3])
 def test_losses_are_finite_numbers_that_can_be_trained(
     method: str, n_stages: int, make_learner: MakeLearner, tiny_scenario: Scenario
@@ -151,6 +162,14 @@ def test_methods_that_share_their_first_stage_train_it_alike(
     assert first_epochs(method) == first_epochs("finetune")
 
 
+@pytest.mark.parametrize("method", ONE_PHASE)
+def test_every_method_goes_through_all_epochs_and_stages(
+    method: str, make_learner: MakeLearner, tiny_scenario: Scenario
+) -> None:
+    kinds = [record.kind for record in learn(make_learner(method), tiny_scenario)]
+    assert kinds == ["epoch", "epoch", "stage"] * 3
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_no_loss_reaches_the_teachers_weights(
     method: str, make_learner: MakeLearner, tiny_scenario: Scenario
@@ -162,32 +181,21 @@ def test_no_loss_reaches_the_teachers_weights(
     assert [parameter.grad for parameter in taught] == [None] * len(taught)
 
 
-# What is kept, and what is trained on
+# Fine-tuning and joint training
 
 
-@pytest.mark.parametrize(
-    ("method", "exemplars", "taught"),
-    [
-        ("finetune", 0, False),
-        ("joint", 0, False),
-        ("ewc", 0, False),
-        ("lwf", 0, True),
-        ("replay", 12, False),
-    ],
-)
-def test_a_method_keeps_exemplars_and_a_teacher_only_where_it_asks_them(
-    method: str, exemplars: int, taught: bool, make_learner: MakeLearner, tiny_scenario: Scenario
+def test_fine_tuning_keeps_neither_exemplars_nor_a_teacher(
+    make_learner: MakeLearner, tiny_scenario: Scenario
 ) -> None:
-    learner = make_learner(method)
+    learner = make_learner("finetune")
     walk(learner, *tiny_scenario.stages)
-    assert (len(learner.memory), learner.teacher is not None) == (exemplars, taught)
+    assert (len(learner.memory), learner.teacher) == (0, None)
 
 
-@pytest.mark.parametrize("method", ["finetune", "lwf"])
-def test_without_exemplars_a_method_sees_only_the_new_classes(
-    method: str, make_learner: MakeLearner, tiny_scenario: Scenario
+def test_fine_tuning_sees_only_the_new_classes(
+    make_learner: MakeLearner, tiny_scenario: Scenario
 ) -> None:
-    learner = make_learner(method)
+    learner = make_learner("finetune")
     walk(learner, tiny_scenario.stages[0])
     assert same(begun(learner, tiny_scenario.stages[1]), tiny_scenario.stages[1].train)
 
@@ -211,6 +219,12 @@ def test_joint_training_sees_all_images_of_all_classes_so_far(
     walk(learner, *tiny_scenario.stages[:2])
     counts = begun(learner, tiny_scenario.stages[2]).labels.bincount()
     assert counts.tolist() == [20] * 6
+
+
+def test_joint_training_needs_no_memory(make_learner: MakeLearner, tiny_scenario: Scenario) -> None:
+    learner = make_learner("joint")
+    walk(learner, *tiny_scenario.stages)
+    assert (len(learner.memory), learner.teacher) == (0, None)
 
 
 # Replay
@@ -260,6 +274,27 @@ def test_exemplars_are_herded_on_clean_images_in_evaluation_mode(
 
 
 # Distillation
+
+
+@pytest.mark.parametrize("method", ["finetune", "replay", "joint"])
+def test_without_distillation_there_is_no_teacher(
+    method: str, make_learner: MakeLearner, tiny_scenario: Scenario
+) -> None:
+    learner = make_learner(method)
+    walk(learner, *tiny_scenario.stages)
+    assert learner.teacher is None
+
+
+def test_lwf_keeps_no_exemplars(make_learner: MakeLearner, tiny_scenario: Scenario) -> None:
+    learner = make_learner("lwf")
+    walk(learner, *tiny_scenario.stages)
+    assert len(learner.memory) == 0
+
+
+def test_lwf_sees_only_the_new_classes(make_learner: MakeLearner, tiny_scenario: Scenario) -> None:
+    learner = make_learner("lwf")
+    walk(learner, tiny_scenario.stages[0])
+    assert same(begun(learner, tiny_scenario.stages[1]), tiny_scenario.stages[1].train)
 
 
 @pytest.mark.parametrize(("method", "pushed"), [("lwf", False), ("replay-kd", True), ("wa", True)])
@@ -317,7 +352,7 @@ def test_distillation_asks_nothing_of_the_new_classes_logits(
     assert gradient[:, stage.n_old :].eq(0).all() and gradient[:, : stage.n_old].ne(0).any()
 
 
-@pytest.mark.parametrize("method", [*DISTILLING, "lucir", "podnet"])
+@pytest.mark.parametrize("method", DISTILLING)
 def test_the_teacher_is_the_model_at_the_end_of_the_stage(
     method: str, make_learner: MakeLearner, tiny_scenario: Scenario
 ) -> None:
@@ -483,3 +518,10 @@ def test_a_budget_per_class_is_kept_through_a_whole_run(
 ) -> None:
     learner = trained(make_learner, tiny_scenario, budget=3, budget_per="class")
     assert learner.memory.exemplars.labels.bincount().tolist() == [3] * 6
+
+
+def test_a_run_without_a_base_starts_with_an_increment(
+    make_learner: MakeLearner, tiny_scenario: Scenario, tiny_config: Config
+) -> None:
+    scenario = build_scenario(tiny_scenario.dataset, replace(tiny_config, base=0, increment=3))
+    assert trained(make_learner, scenario).model.classifier.head_sizes == [3, 3]

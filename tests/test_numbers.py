@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import mean, stdev
 
+import numpy as np
 import pytest
 from selection import BUDGETS, CHAPTER, CHOICES, SEEDS
 from test_notebooks import cells, prose
@@ -14,13 +15,21 @@ from test_readability import CORE, PACKAGE, code_lines
 
 from cilkit import METHODS as REGISTRY
 from cilkit import PRESETS, read_records
-from cilkit.metrics import megabytes, spread, stage_accuracy, summarise, summary
+from cilkit.metrics import (
+    megabytes,
+    old_and_new_accuracy,
+    spread,
+    stage_accuracy,
+    summarise,
+    summary,
+)
 from cilkit.runs.records import Cost, run_record, stage_records
 from cilkit.teaching.stored import by_method
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "cilkit" / "results"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+LOG = (ROOT / "tests" / "benchmarks" / "README.md").read_text(encoding="utf-8")
 METHODS = ("finetune", "replay", "replay-kd", "wa")
 REGISTERED = {*REGISTRY}
 stored_sets = pytest.mark.parametrize("name", ["digits", "glyphs"])
@@ -110,8 +119,7 @@ def test_the_tuned_preset_is_the_recipe_that_was_measured() -> None:
 
 
 def test_the_log_of_tricks_shows_the_stored_records() -> None:
-    log = (ROOT / "tests" / "benchmarks" / "README.md").read_text(encoding="utf-8")
-    told = re.findall(r"^\| `([\w.-]+)` \| ([\d.]+) \| ([\d.]*) \| ([\d.]*) \|", log, re.MULTILINE)
+    told = re.findall(r"^\| `([\w.-]+)` \| ([\d.]+) \| ([\d.]*) \| ([\d.]*) \|", LOG, re.MULTILINE)
     stored = []
     for name, [records] in by_method(RESULTS / "cifar100-tricks").items():
         made, stages = run_record(records), stage_records(records)
@@ -120,6 +128,38 @@ def test_the_log_of_tricks_shows_the_stored_records() -> None:
         cells = [f"{stage_accuracy(stage):.1f}" for stage in stages] + ["", ""]
         stored.append((name, *cells[:3]))
     assert sorted(told) == sorted(stored)
+
+
+def test_the_log_of_tricks_tells_what_its_table_does_not_show() -> None:
+    runs = {
+        name: stage_records(run) for name, [run] in by_method(RESULTS / "cifar100-tricks").items()
+    }
+    packed, balanced = runs["packed-alike-lr-0.05"], runs["balanced"]
+    unaligned = [
+        100 * np.trace(one.before.confusion) / np.sum(one.before.confusion) for one in packed
+    ]
+    assert f"{unaligned[1]:.1f} and {unaligned[2]:.1f} before alignment" in LOG
+    assert f"of a class γ is {packed[1].facts['gamma']:.2f}" in LOG
+    new = [old_and_new_accuracy(stage)[1] for stage in balanced[1:]]
+    assert f"are lost ({new[0]:.0f} and {new[1]:.0f} %)" in LOG
+    kept, pixels = packed[0].facts["bytes"], 3 * 32 * 32
+    assert (
+        f"take {kept / packed[0].exemplars:.0f} bytes on average where pixels take {pixels}" in LOG
+    )
+    assert f"in {100 * kept / (2000 * pixels):.0f} % of the bytes" in LOG
+
+
+def test_the_log_of_tricks_tells_what_the_tuned_preset_was_worth_on_test_images() -> None:
+    found = [("cifar100-recipe", "tuned"), ("cifar100-short", "wa")]
+    tuned, short = (
+        [
+            round(stage_accuracy(stage), 1)
+            for stage in stage_records(by_method(RESULTS / name)[run][0])
+        ]
+        for name, run in found
+    )
+    told = f"were worth {tuned[2] - short[2]:.1f} there, and {tuned[5] - short[5]:.1f} after 100"
+    assert told in " ".join(LOG.split())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Capture, Finished
+from conftest import Finished
 
 from cilkit import Config
 from cilkit.metrics import old_and_new_accuracy, stage_accuracy
@@ -48,7 +48,9 @@ def test_a_line_holds_a_record_as_dataclasses_understand_it(records: list[Record
         assert json.loads(record.line) == {"kind": record.kind} | asdict(record)
 
 
-def test_a_number_that_does_not_exist_is_null_in_json_and_comes_back(records: list[Record]) -> None:
+def test_a_number_that_does_not_exist_is_null_in_json_and_comes_back(
+    records: list[Record],
+) -> None:
     """JSON knows no NaN: another program could read nothing of the whole line."""
     last = stage_records(records)[-1]
     after = replace(last.after, calibration_error=nan)
@@ -149,7 +151,9 @@ def said_by(records: list[Record], seconds: float, out: io.StringIO) -> list[str
     return [line for line in out.getvalue().splitlines() if "epoch" in line]
 
 
-def test_in_a_file_a_long_run_says_where_it_is_and_how_long_it_takes(records: list[Record]) -> None:
+def test_in_a_file_a_long_run_says_where_it_is_and_how_long_it_takes(
+    records: list[Record],
+) -> None:
     """Of 4, 3 and 3 classes of like size, and 40 exemplars: three stages of two epochs each."""
     lines = said_by(records, 3600.0, io.StringIO())
     assert isinstance(records[0], RunRecord)
@@ -189,7 +193,7 @@ def test_the_console_says_a_line_a_minute_at_most(records: list[Record]) -> None
 
 
 def test_the_console_tells_how_far_the_first_epoch_is(
-    records: list[Record], capsys: Capture
+    records: list[Record], capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [0.0]
     console, progress = Console(clock=lambda: now[0]), Progress()

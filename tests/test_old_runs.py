@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Patch
 from torch import Tensor, nn
 
 from cilkit import Config, InputError, read_records, run
@@ -37,7 +36,7 @@ class OneLayer(nn.Module):
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: Patch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(BACKBONES, "one-layer", OneLayer)
     shutil.copytree(OLD, tmp_path / "run")
     return tmp_path / "run"

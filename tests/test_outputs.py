@@ -6,7 +6,6 @@ from pathlib import Path
 from shutil import copy, copytree
 
 import pytest
-from conftest import Capture, Patch
 
 from cilkit import Config, InputError, read_records, run
 from cilkit.cli import main
@@ -50,7 +49,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_whatever_stands_where_a_command_would_write_is_left_alone(
-    command: str, folders: dict[str, Path], tmp_path: Path, capsys: Capture
+    command: str, folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [*map(str, contents(folders[command])), *MORE.get(command, [])]
     for number, name in enumerate(names):
@@ -178,7 +177,7 @@ def test_a_link_that_leads_nowhere_is_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: Patch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home, and another folder that is the current one."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -188,7 +187,7 @@ def home(tmp_path: Path, monkeypatch: Patch) -> Path:
 
 @pytest.mark.parametrize("command", ["run", "compare", "data", "plot one"])
 def test_a_folder_for_results_may_be_in_the_home(
-    command: str, home: Path, monkeypatch: Patch
+    command: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if command in ("run", "compare"):  # figures take most of the time
         monkeypatch.setattr("cilkit.cli.draw", lambda *_: None)

@@ -1,12 +1,12 @@
 """Methods from a file of one's own, and from packages that are installed."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from conftest import Capture, Patch
 
 from cilkit import METHODS, InputError, load, read_records
 from cilkit.cli import main
@@ -59,7 +59,9 @@ def test_a_method_in_a_file_runs_with_settings_of_its_own(code: Path, tmp_path: 
     assert (config["method"], config["hurry"]) == ("mine", 3.0)
 
 
-def test_its_settings_stand_in_the_help_with_their_comments(code: Path, capsys: Capture) -> None:
+def test_its_settings_stand_in_the_help_with_their_comments(
+    code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         main(["run", f"--code={code}", "--method", "mine", "--help"])
     text = " ".join(capsys.readouterr().out.split())
@@ -74,19 +76,16 @@ def test_it_is_compared_with_others(code: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def ended(code: Path, tmp_path: Path, monkeypatch: Patch) -> Path:
-    """A run of a method whose file is forgotten afterwards; its record holds the command."""
-    before = dict(METHODS)
+def ended(code: Path, tmp_path: Path) -> Path:
+    """A run of a method whose file is forgotten afterwards."""
     words = ["run", "--code", str(code), "--method", "mine", *QUICK, "--out", str(tmp_path / "run")]
-    monkeypatch.setattr(sys, "argv", ["cilkit", *words])
-    assert main() == 0
-    METHODS.clear()
-    METHODS.update(before)
+    command = [sys.executable, "-m", "cilkit", *words]
+    subprocess.run(command, check=True, capture_output=True)
     return tmp_path / "run"
 
 
 def test_who_forgets_the_file_of_a_method_is_told_its_name(
-    ended: Path, code: Path, tmp_path: Path, capsys: Capture
+    ended: Path, code: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sentence = "'mine', the run's method, is not cilkit's own; give the file that adds it, too: "
     sentence += f"--code '{code}'"
@@ -110,7 +109,9 @@ def test_figures_of_a_method_whose_file_is_forgotten_are_drawn(ended: Path, tmp_
     assert main(["plot", str(ended), "--out", str(tmp_path / "figures")]) == 0
 
 
-def test_a_method_that_is_unknown_may_be_one_of_ones_own(tmp_path: Path, capsys: Capture) -> None:
+def test_a_method_that_is_unknown_may_be_one_of_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "--method", "mine", "--out", str(tmp_path / "out")]) == 2
     sentence = capsys.readouterr().err
     assert "unknown method 'mine'; known: " in sentence
@@ -118,9 +119,12 @@ def test_a_method_that_is_unknown_may_be_one_of_ones_own(tmp_path: Path, capsys:
     assert not (tmp_path / "out").exists()
 
 
-def test_it_is_shown_as_one_class(code: Path, capsys: Capture) -> None:
-    assert main(["show", "mine", "--code", str(code)]) == 0
-    assert "hurry: float = 2.5  # how much" in capsys.readouterr().out
+def test_the_installed_command_knows_it_too(code: Path) -> None:
+    words = ["show", "mine", "--code", str(code)]
+    done = subprocess.run(
+        [sys.executable, "-m", "cilkit", *words], capture_output=True, text=True, check=True
+    )
+    assert "hurry: float = 2.5  # how much" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -139,7 +143,7 @@ def test_it_is_shown_as_one_class(code: Path, capsys: Capture) -> None:
     ],
 )
 def test_a_file_that_cannot_be_run_is_refused_in_a_sentence(
-    content: str | None, sentence: str, tmp_path: Path, capsys: Capture
+    content: str | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "mine.py"
     if content is not None:
@@ -148,7 +152,7 @@ def test_a_file_that_cannot_be_run_is_refused_in_a_sentence(
     assert sentence in capsys.readouterr().err
 
 
-def test_an_option_without_a_file_is_refused(capsys: Capture) -> None:
+def test_an_option_without_a_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "wa", "--code"]) == 2
     assert "--code wants a file of Python (.py) after it" in capsys.readouterr().err
 
@@ -161,7 +165,7 @@ def test_a_file_that_is_no_python_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("registry")
-def test_a_package_that_is_installed_adds_its_methods(monkeypatch: Patch) -> None:
+def test_a_package_that_is_installed_adds_its_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("theirs", "cilkit.methods.replay:Replay", outside.GROUP)
     monkeypatch.setattr(outside, "entry_points", lambda group: [point])
     outside.add_installed()
@@ -169,7 +173,7 @@ def test_a_package_that_is_installed_adds_its_methods(monkeypatch: Patch) -> Non
 
 
 @pytest.mark.usefixtures("registry")
-def test_a_package_that_is_broken_is_told_of_and_left_out(monkeypatch: Patch) -> None:
+def test_a_package_that_is_broken_is_told_of_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("theirs", "nothing_of_that_name:Mine", outside.GROUP)
     monkeypatch.setattr(outside, "entry_points", lambda group: [point])
     with pytest.warns(UserWarning, match=r"'theirs' of nothing_of_that_name:Mine cannot be loaded"):

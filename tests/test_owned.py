@@ -8,10 +8,12 @@ import kill
 import numpy as np
 import pytest
 import torch
-from conftest import MakeLearner, Patch
+from conftest import MakeLearner
 
 from cilkit import METHODS, InputError, Learner, Stage, run
 from cilkit.state import check_all_is_saved
+
+Patch = pytest.MonkeyPatch
 
 
 class Holder:

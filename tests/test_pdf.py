@@ -249,12 +249,17 @@ def test_the_file_says_what_it_is() -> None:
     assert catalogue["/MarkInfo"]["/Marked"]
 
 
-def test_nothing_sticks_out_of_a_sheet_and_every_formula_is_set(browser: Any) -> None:
-    page = browser.new_page(viewport={"width": SHEET, "height": 900})
-    page.goto((BUILD / "print.html").as_uri())
-    assert page.evaluate(STICKING_OUT, SHEET) == []
-    assert page.locator(".math").count() == page.locator(".math > math").count() > 0
-    page.close()
+def test_nothing_sticks_out_of_a_sheet_and_every_formula_is_set() -> None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=flags)
+        page = browser.new_page(viewport={"width": SHEET, "height": 900})
+        page.goto((BUILD / "print.html").as_uri())
+        assert page.evaluate(STICKING_OUT, SHEET) == []
+        assert page.locator(".math").count() == page.locator(".math > math").count() > 0
+        browser.close()
 
 
 def test_the_welcome_page_leads_to_it() -> None:

@@ -6,7 +6,6 @@ from math import cos, radians, sin
 import numpy as np
 import pytest
 import torch
-from conftest import Patch
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
@@ -167,7 +166,7 @@ def test_a_quarter_of_the_images_stays_as_it_was() -> None:
     assert same == pytest.approx(expected, abs=0.03)  # four standard deviations, and chance pairs
 
 
-def test_every_operation_is_drawn(monkeypatch: Patch) -> None:
+def test_every_operation_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = dict.fromkeys(OPERATIONS, 0)
 
     def counting(name: str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import selection
 from claims import SHOWN
-from conftest import Patch
 from test_notebooks import cells, source
 
 from cilkit import PRESETS, build, learn, read_records
@@ -48,7 +47,7 @@ def names() -> dict[str, Any]:
 
 
 @pytest.fixture
-def stored(names: dict[str, Any], tmp_path: Path, monkeypatch: Patch) -> Path:
+def stored(names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with the records of a seed, one of which was there before."""
     monkeypatch.setattr(selection, "chapter", lambda seed: names)
     there = tmp_path / "random-80-seed7"

@@ -5,7 +5,6 @@ from shutil import copyfile
 
 import numpy as np
 import pytest
-from conftest import Capture
 from drawn import draw, grow
 from PIL import Image
 
@@ -23,13 +22,15 @@ def tree(tmp_path: Path) -> Path:
     return grow(tmp_path / "my photos", ("猫", "dog"), {"train": 3, "val": 2})
 
 
-def table_of(words: list[str], capsys: Capture) -> dict[str, str]:
+def table_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     assert main(["data", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
     return {name: value for name, _, value in (line.partition("  ") for line in lines)}
 
 
-def test_the_table_says_what_a_folder_holds(tree: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_the_table_says_what_a_folder_holds(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["folder", "--data-path", str(tree), "--image-size", "32", "--out", str(tmp_path)]
     table = {name: value.strip() for name, value in table_of(words, capsys).items()}
     assert table["classes"] == "2: dog, 猫"
@@ -53,7 +54,7 @@ def test_images_are_looked_at_in_the_size_that_a_run_would_read_them_in(
 
 
 def test_every_file_that_cannot_be_used_is_named(
-    tree: Path, tmp_path: Path, capsys: Capture
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = [tree / "train" / "dog" / "train1.jpg", tree / "val" / "猫" / "val0.jpg"]
     for path in bad:
@@ -63,6 +64,13 @@ def test_every_file_that_cannot_be_used_is_named(
     assert "2 of 10 files cannot be used" in sentence
     assert all(str(path) in sentence for path in bad)
     assert not (tmp_path / "no").exists()
+
+
+def test_an_unknown_data_set_is_refused_with_the_known_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["data", "imagenet"]) == 2
+    assert "unknown data set 'imagenet'; known: digits, cifar100" in capsys.readouterr().err
 
 
 def test_a_count_is_compared_with_the_published_one() -> None:
@@ -89,7 +97,7 @@ def test_a_checksum_changes_with_a_pixel_a_label_and_a_path(tree: Path) -> None:
 
 @pytest.mark.parametrize("planted", [0, 1, 3])
 def test_test_images_that_are_training_images_are_counted(
-    planted: int, tmp_path: Path, capsys: Capture
+    planted: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
     train, test = pixels[:8], pixels[8:].copy()
@@ -104,7 +112,7 @@ def test_test_images_that_are_training_images_are_counted(
 
 
 def test_a_picture_is_the_same_in_a_file_of_another_name_or_format(
-    tree: Path, tmp_path: Path, capsys: Capture
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train, test = tree / "train" / "dog", tree / "val" / "猫"
     copyfile(train / "train0.jpg", test / "a copy.jpg")

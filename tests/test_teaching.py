@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Patch
 
 import cilkit
 from cilkit import herd
@@ -214,7 +213,7 @@ FROM_A_FOLDER = {"url": "file:///home/a/b", "dir_info": {"editable": True}}
     ids=["on a published page", "installed from git, as in Colab", "from a folder", "from a wheel"],
 )
 def test_a_link_leads_to_the_code_that_runs(
-    published: str, origin: dict[str, Any], place: str, monkeypatch: Patch
+    published: str, origin: dict[str, Any], place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = SimpleNamespace(
         read_text=lambda name: json.dumps(origin) if origin else None,
@@ -229,7 +228,10 @@ def test_a_link_leads_to_the_code_that_runs(
 def test_without_a_kernel_a_slider_is_drawn_at_its_first_value() -> None:
     assert explore(
         lambda budget, rate: (budget, rate), budget=(1, 9, 1, 3), rate=(0, 1, 0.1, 0.5)
-    ) == (3, 0.5)
+    ) == (
+        3,
+        0.5,
+    )
 
 
 def test_a_table_reads_the_same_on_a_page_and_in_a_terminal() -> None:

@@ -69,7 +69,9 @@ def test_the_images_that_stay_are_drawn_first_and_none_twice(
         assert len(row.flatten(1).unique(dim=0)) == MOST
 
 
-def test_images_side_by_side_are_one_image_of_their_pixels(built: tuple[Learner, Scenario]) -> None:
+def test_images_side_by_side_are_one_image_of_their_pixels(
+    built: tuple[Learner, Scenario],
+) -> None:
     images = built[1].stages[0].train.images()[:3]
     wide = torch.cat([*images], dim=2)
     assert address(wide, "png") in strip(images, 0, 0)

@@ -12,7 +12,7 @@ import doors
 import numpy as np
 import pytest
 import torch
-from conftest import Capture, Finished, Patch, tiny
+from conftest import Finished, tiny
 from drawn import grow, settings_for
 from PIL import Image
 
@@ -61,7 +61,7 @@ def test_a_loaded_model_answers_as_the_training_process_did_to_the_bit(
 
 
 def test_a_loaded_model_needs_no_data_set(
-    seen: Path, tree: Path, tmp_path: Path, monkeypatch: Patch
+    seen: Path, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = copytree(seen, tmp_path / "moved")
     learner, scenario = build(of_files(tree))
@@ -202,7 +202,7 @@ Said = tuple[int, str, str]
 
 
 @pytest.fixture
-def predict(seen: Path, capsys: Capture) -> Callable[..., Said]:
+def predict(seen: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Return a function that asks the run of files; it returns status, output and errors."""
 
     def ask(*words: object) -> Said:
@@ -269,7 +269,7 @@ def test_predict_writes_json_a_line_each(
     ],
 )
 def test_predict_refuses_in_one_sentence(
-    words: list[str], sentence: str, seen: Path, capsys: Capture
+    words: list[str], sentence: str, seen: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["predict", *(str(seen) if word == "RUN" else word for word in words)]) == 2
     [line] = capsys.readouterr().err.splitlines()

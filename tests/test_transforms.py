@@ -173,7 +173,9 @@ def once_normalised(image: Tensor, dataset: DataSet) -> NDArray[np.float64]:
     return (image.numpy() / 255 - mean) / std
 
 
-def test_timm_normalises_with_the_statistics_of_the_data_set_in_use(tiny_dataset: DataSet) -> None:
+def test_timm_normalises_with_the_statistics_of_the_data_set_in_use(
+    tiny_dataset: DataSet,
+) -> None:
     """The tutorial normalised CIFAR with the statistics of ImageNet."""
     dataset = replace(tiny_dataset, mean=(0.1, 0.5, 0.8), std=(0.2, 0.7, 1.9))
     image = mirror_symmetric(noise(1)[0])
@@ -297,9 +299,16 @@ def test_an_epoch_shows_each_image_with_its_label(tiny_dataset: DataSet) -> None
         assert torch.equal(images[:, 0, 0, 0] % 10, labels)
 
 
-@pytest.mark.parametrize("what", ["seed", "stage", "epoch"])
-def test_another_seed_stage_or_epoch_has_another_order(what: str, tiny_dataset: DataSet) -> None:
-    assert order_of(tiny_dataset, **{what: 0}) != order_of(tiny_dataset, **{what: 1})
+def test_another_epoch_has_another_order(tiny_dataset: DataSet) -> None:
+    assert order_of(tiny_dataset, epoch=0) != order_of(tiny_dataset, epoch=1)
+
+
+def test_another_stage_has_another_order(tiny_dataset: DataSet) -> None:
+    assert order_of(tiny_dataset, stage=0) != order_of(tiny_dataset, stage=1)
+
+
+def test_another_seed_has_another_order(tiny_dataset: DataSet) -> None:
+    assert order_of(tiny_dataset, seed=0) != order_of(tiny_dataset, seed=1)
 
 
 def test_the_same_seed_stage_and_epoch_have_the_same_order(tiny_dataset: DataSet) -> None:

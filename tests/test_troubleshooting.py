@@ -13,7 +13,6 @@ from urllib.error import URLError
 
 import pytest
 import torch
-from conftest import Capture, Patch
 
 from cilkit.cli import main
 from cilkit.data.sources.cifar100 import ARCHIVE
@@ -30,6 +29,7 @@ PAGE = (ROOT / "book" / "troubleshooting.md").read_text(encoding="utf-8")
 QUOTED = re.findall(r"^cilkit: .*$", PAGE, re.MULTILINE)
 RUN = ["run", "--base", "5", "--increment", "5", "--epochs", "1", "--out", "runs/digits"]
 CIFAR = ["data", "cifar100", "--download"]
+Patch = pytest.MonkeyPatch
 
 
 def fail(error: Exception) -> Callable[..., NoReturn]:
@@ -218,7 +218,7 @@ def test_every_trouble_is_on_the_page_once() -> None:
 
 @pytest.mark.parametrize("words", TROUBLES)
 def test_the_program_says_what_the_page_quotes(
-    words: str, tmp_path: Path, monkeypatch: Patch, capsys: Capture
+    words: str, tmp_path: Path, monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [quoted] = [sentence for sentence in QUOTED if words in sentence]
     monkeypatch.chdir(tmp_path)
@@ -249,7 +249,7 @@ def test_make_asks_for_the_python_that_the_package_asks_for() -> None:
 
 @pytest.mark.parametrize("command", ["data", "plot"])
 def test_a_folder_for_pictures_that_cannot_be_written_is_refused(
-    command: str, tmp_path: Path, monkeypatch: Patch, capsys: Capture
+    command: str, tmp_path: Path, monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     read_only(monkeypatch)

@@ -8,7 +8,7 @@ from shutil import copytree
 
 import pytest
 import torch
-from conftest import TINY, Capture, tiny
+from conftest import TINY, tiny
 from drawn import grow
 from torch import Tensor
 
@@ -102,7 +102,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_records_tables_figures_and_console_say_so(out: Path, capsys: Capture) -> None:
+def test_records_tables_figures_and_console_say_so(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     records, title = read_records(out), "tested on 10 % of the training images (validation)"
     assert run_record(records).config["validation"] == 0.1
     assert run_record(records).data["test images"] == 12
@@ -119,6 +121,6 @@ def test_a_run_on_held_out_images_does_not_go_on_as_another(out: Path, tmp_path:
         run(replace(TINY, backbone="mlp"), tmp_path / "run", dataset=tiny(), resume=True)
 
 
-def test_too_large_a_share_is_refused(tmp_path: Path, capsys: Capture) -> None:
+def test_too_large_a_share_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--validation", "1", "--out", str(tmp_path / "run")]) == 2
     assert "validation is 1.0; it must lie between 0 and 0.9" in capsys.readouterr().err

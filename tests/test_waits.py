@@ -12,8 +12,8 @@ from time import sleep
 
 import kill
 import pytest
-from conftest import Capture, Patch
 from quick import WORDS
+from test_interruptions import Capture, Patch
 from trouble import PATIENCE, cilkit, finish, start
 
 from cilkit import Config

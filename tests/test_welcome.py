@@ -1,13 +1,18 @@
 """The Welcome tells of the chapters what they tell of themselves."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
-from test_notebooks import prose
 
 BOOK = Path(__file__).parent.parent / "book"
 CHAPTERS = sorted(BOOK.glob("[01]*.ipynb"))
+
+
+def prose(path: Path) -> str:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
 ROW = r"^\| (\d+) \| \[(.+?)\]\((.+?)\) \| .+? \| (\d+) \|$"

@@ -7,7 +7,6 @@ more, with "memory 1 5" it gets no memory, with "worker 1 5" a worker of its own
 process has no trouble.
 """
 
-import json
 import os
 import signal
 import sys
@@ -92,14 +91,6 @@ def finish(ranks: Sequence[Process], patience: float = PATIENCE) -> list[int | N
         process.kill()
         process.join()
     return [process.exitcode for process in ranks]
-
-
-def launch(work: Callable[[Path], None], size: int, folder: Path) -> list[dict[str, Any]]:
-    """Work in so many processes; return what each of them has left in `folder`."""
-    log = folder / "log"
-    statuses = finish(start(work, folder, size=size, log=log))
-    assert statuses == [0] * size, log.read_text()
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(size)]
 
 
 def cilkit(words: Sequence[str], trouble: str = "") -> None:

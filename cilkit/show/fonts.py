@@ -87,12 +87,16 @@ def installed() -> list[FontEntry]:
             with suppress(*UNUSABLE):
                 fontManager.addfont(file)
     # one that draws a box for every character of Unicode comes with matplotlib
-    boxes = ("lastresort", "last resort")
-    fonts = [font for font in fontManager.ttflist if not font.name.lower().startswith(boxes)]
+    fonts = [font for font in fontManager.ttflist if "lastresort" not in squeezed(font.name)]
     return sorted(fonts, key=lambda font: (font.style != "normal", font.weight != 400, font.name))
 
 
 UNUSABLE = (OSError, RuntimeError, ValueError, KeyError)  # what matplotlib raises of strange fonts
+
+
+def squeezed(name: str) -> str:
+    """Return a name in small letters, without blanks."""
+    return name.replace(" ", "").lower()
 
 
 def those_in(font: FontEntry, characters: Iterable[str]) -> list[str]:

@@ -110,7 +110,9 @@ def table(out: Path, names: Iterable[str], seeds: Iterable[int]) -> str:
 def main(study: Study, base: Config, out: Path, description: str) -> None:
     """Run the changes that are named, or all; print the table."""
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m benchmarks.{out.name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", help=f"of {', '.join(study.changes)}; default: all")
     parser.add_argument("--data-path", type=as_path, default=base.data_path)

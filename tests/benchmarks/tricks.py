@@ -3,8 +3,8 @@
     PYTHONPATH=tests python -m benchmarks.tricks --data-path DIR --out runs/tricks --stages 3
 
 All are compared on a tenth of the training images that nobody trains on (--validation 0.1), and
-start from the tuned preset; README.md has the log. The network sees 820,000 images, as with the
-short preset, but where a line says otherwise. `recipe` explains the options.
+start from the tuned preset; README.md has the log. The network sees as many images as without the
+change, 820,000 where none are held out, or a line says otherwise. `recipe` explains the options.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Balanced(WA):
     """The last two epochs see as many images of each new class as of an old one (EEIL)."""
 
     def phases(self, stage: Stage) -> Sequence[Phase]:
-        """Spend the images of two epochs on equal shares, at a tenth of the rate."""
+        """Spend the images of two epochs on equal shares, from a rate of 0.01 downwards."""
         [whole] = super().phases(stage)
         if stage.n_old == 0:
             return [whole]
@@ -89,7 +89,7 @@ class Balanced(WA):
 class Packing(ReplayKD):
     """Exemplars are kept as WebP files, as many as the bytes of the budget's pixels hold.
 
-    With fewer epochs, so that the stages after the first see as many images as without.
+    In half the epochs: the stages after the first see a ninth more images than without.
     """
 
     quality: ClassVar[int] = 90
@@ -258,7 +258,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "batch-64": {"batch_size": 64, "lr": 0.14},  # the root of a half
     **{name: {"method": name} for name in TRICKS},
 }
-MORE = {"budget": 10_000, "epochs": 6}  # exemplars that are packed, and as many images seen
+MORE = {"budget": 10_000, "epochs": 6}  # packed exemplars; about as many images are seen
 CHANGES["packed"] |= MORE
 CHANGES["packed-alike"] |= MORE
 CHANGES["packed-unaligned"] |= MORE
