@@ -50,7 +50,7 @@ experiment: $(VENV)/ready
 bench: $(VENV)/ready
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --out runs/benchmarks $(NAMES)
 
-# Style, types, and the tests that are not marked as slow: less than three minutes.
+# Style, types, and the tests that are not marked as slow: about three minutes.
 check: lint
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope -m "not slow"
 
